@@ -1,0 +1,95 @@
+use async_trait::async_trait;
+
+use crate::{
+    conversation::{Conversation, ConversationId},
+    id::{GroupId, MessageId, UserId},
+    media::Picture,
+    message::{Entry, Message},
+    position::Cursor,
+    session::SessionId,
+    time::Timestamp,
+    user::User,
+};
+
+/// Everything that is kept. What a call wrote survives a crash once it has returned; a call is done as a whole or not at all.
+pub trait Store: Users + Messages + Conversations + Sessions {}
+impl<T: Users + Messages + Conversations + Sessions> Store for T {}
+
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// # Errors
+    /// [`StoreError::Conflict`] when the address is taken (compared byte for byte), however many ask at once.
+    async fn insert_user(&self, user: &User) -> Result<(), StoreError>;
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
+
+    /// The user with the new picture, or `None` when there is no such user.
+    async fn set_picture(
+        &self,
+        id: UserId,
+        picture: &Picture,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError>;
+
+    /// Everybody but `except`, in the order in which they signed up, from after `after` on, at most `len_max`.
+    async fn people(
+        &self,
+        except: UserId,
+        after: Option<UserId>,
+        len_max: usize,
+    ) -> Result<Vec<User>, StoreError>;
+
+    /// Those with whom `user` has exchanged messages directly, latest exchange first, at most `len_max`.
+    async fn partners(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError>;
+}
+
+#[async_trait]
+pub trait Messages: Send + Sync {
+    /// Stores entries, each message once by its id: one that is there already stays as it is. Remembers how far the log
+    /// has been stored.
+    async fn store_batch(&self, entries: &[Entry]) -> Result<(), StoreError>;
+
+    /// Returns when everything up to `position` was stored by [`Messages::store_batch`] (on whichever node). Safe to
+    /// cancel; the caller sets the deadline.
+    async fn wait_stored(&self, position: &Cursor) -> Result<(), StoreError>;
+
+    async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// The latest `len_max` messages of a conversation, or the latest before message `before`; oldest first, in log order.
+    async fn history(
+        &self,
+        conversation: &ConversationId,
+        before: Option<MessageId>,
+        len_max: usize,
+    ) -> Result<Vec<Message>, StoreError>;
+
+    /// Stored entries of conversations with `user` as a member (own messages too), after `after`, in log order, at most
+    /// `len_max`. A partition that `after` does not name counts from its beginning.
+    async fn inbox(&self, user: UserId, after: &Cursor, len_max: usize) -> Result<Vec<Entry>, StoreError>;
+}
+
+#[async_trait]
+pub trait Conversations: Send + Sync {
+    /// A group with its members; direct conversations are not kept.
+    async fn group(&self, id: GroupId) -> Result<Option<Conversation>, StoreError>;
+}
+
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// The session is over; remembered until `until`, when its token would have expired anyway.
+    async fn end_session(&self, id: SessionId, until: Timestamp) -> Result<(), StoreError>;
+
+    async fn session_ended(&self, id: SessionId) -> Result<bool, StoreError>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something with this key is there already. Trying again will not help.
+    #[error("{0} is taken")]
+    Conflict(&'static str),
+    /// The store does not answer, or failed. Trying again may help.
+    #[error("store unavailable: {0}")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,27 @@
+use crate::{Chat, ChatError, ports::TokenError, session::Session, user::User};
+
+impl Chat {
+    /// Who holds this token.
+    ///
+    /// # Errors
+    /// `Unauthenticated` with code `token_invalid` or `token_expired` (also after a log-out); `NotFound` with code
+    /// `user_gone` when the account no longer exists.
+    pub async fn authenticate(&self, token: &str) -> Result<(Session, User), ChatError> {
+        let session = self.ports.tokens.verify(token, self.now()).map_err(|error| {
+            let (code, message) = match error {
+                TokenError::Expired => ("token_expired", "The session has expired"),
+                TokenError::Invalid => ("token_invalid", "The token is not valid"),
+            };
+            ChatError::Unauthenticated { code, message }
+        })?;
+        if self.ports.store.session_ended(session.id).await? {
+            return Err(ChatError::Unauthenticated {
+                code: "token_expired",
+                message: "The session has ended",
+            });
+        }
+        let gone = ChatError::NotFound { code: "user_gone", message: "User not found" };
+        let user = self.ports.store.user(session.user).await?.ok_or(gone)?;
+        Ok((session, user))
+    }
+}

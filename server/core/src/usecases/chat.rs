@@ -1,0 +1,80 @@
+use std::sync::Arc;
+
+use crate::{
+    id::IdMint,
+    ports::{Blobs, Bus, Clock, Entropy, MessageLog, Passwords, Presence, Store, Tokens},
+    time::Timestamp,
+};
+
+/// The adapters that one process runs with.
+#[derive(Clone)]
+pub struct Ports {
+    pub log: Arc<dyn MessageLog>,
+    pub store: Arc<dyn Store>,
+    pub bus: Arc<dyn Bus>,
+    pub presence: Arc<dyn Presence>,
+    pub blobs: Arc<dyn Blobs>,
+    pub passwords: Arc<dyn Passwords>,
+    pub tokens: Arc<dyn Tokens>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// How much of anything one request may ask for or bring.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Characters in a message.
+    pub text_chars_max: usize,
+    /// Bytes of a picture, decoded.
+    pub image_bytes_max: usize,
+    /// Messages in one answer.
+    pub history_len_max: usize,
+    /// People in one answer.
+    pub people_len_max: usize,
+    /// Missed messages replayed to a device that returns; beyond, it must read the history.
+    pub resume_len_max: usize,
+    /// Bytes of a client's own name for a message.
+    pub client_id_bytes_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            text_chars_max: 10_000,
+            image_bytes_max: 5_000_000,
+            history_len_max: 1_000,
+            people_len_max: 10_000,
+            resume_len_max: 1_000,
+            client_id_bytes_max: 128,
+        }
+    }
+}
+
+/// Everything that can be asked of the chat. Its methods are the use cases, a file each beside this one.
+pub struct Chat {
+    pub(crate) ports: Ports,
+    pub(crate) bounds: Bounds,
+    pub(crate) ids: IdMint,
+}
+
+impl Chat {
+    pub fn new(ports: Ports, bounds: Bounds) -> Self {
+        let mut seed = [0; 8];
+        ports.entropy.fill(&mut seed);
+        Self { ports, bounds, ids: IdMint::new(seed) }
+    }
+
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat").field("bounds", &self.bounds).finish_non_exhaustive()
+    }
+}

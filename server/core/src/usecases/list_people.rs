@@ -1,0 +1,22 @@
+use crate::{Chat, ChatError, id::UserId, user::User};
+
+/// Which part of the list of people.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PeoplePage {
+    pub after: Option<UserId>,
+    /// At most this many; never more than [`crate::Bounds::people_len_max`].
+    pub len_max: Option<usize>,
+}
+
+impl Chat {
+    /// Everybody but the one who asks, in the order in which they signed up.
+    pub async fn list_people(&self, viewer: UserId, page: PeoplePage) -> Result<Vec<User>, ChatError> {
+        let len_max = page.len_max.unwrap_or(usize::MAX).min(self.bounds.people_len_max);
+        Ok(self.ports.store.people(viewer, page.after, len_max).await?)
+    }
+
+    /// Those with whom the one who asks has exchanged messages, latest first.
+    pub async fn list_partners(&self, viewer: UserId) -> Result<Vec<User>, ChatError> {
+        Ok(self.ports.store.partners(viewer, self.bounds.people_len_max).await?)
+    }
+}

@@ -1,0 +1,15 @@
+//! What can be asked of the chat: one file, one verb.
+
+mod authenticate;
+pub(crate) mod chat;
+mod connect;
+mod disconnect;
+pub(crate) mod list_people;
+pub(crate) mod log_in;
+mod log_out;
+mod picture;
+pub(crate) mod read_history;
+pub(crate) mod resume;
+pub(crate) mod send_message;
+pub(crate) mod sign_up;
+mod update_profile;

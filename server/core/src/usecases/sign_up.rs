@@ -1,0 +1,41 @@
+use crate::{Chat, ChatError, SignedIn, id::UserId, media::Picture, ports::StoreError, user::User};
+
+/// What somebody gives to get an account. Contracts have already checked it by their own rules.
+pub struct NewAccount {
+    pub email: String,
+    pub name: String,
+    pub password: String,
+    pub picture: Option<Picture>,
+    pub bio: String,
+}
+
+/// bcrypt reads no more than this of a password; longer ones would be equal when their beginnings are.
+const PASSWORD_BYTES_MAX: usize = 72;
+
+impl Chat {
+    /// Makes an account and a session for it.
+    ///
+    /// # Errors
+    /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long`.
+    pub async fn sign_up(&self, account: NewAccount) -> Result<SignedIn, ChatError> {
+        let NewAccount { email, name, password, picture, bio } = account;
+        if password.len() > PASSWORD_BYTES_MAX {
+            let message = format!("Password must be at most {PASSWORD_BYTES_MAX} bytes");
+            return Err(ChatError::invalid("password_too_long", message));
+        }
+        let taken =
+            || ChatError::Conflict { code: "email_taken", message: "The address has an account already" };
+        if self.ports.store.user_by_email(&email).await?.is_some() {
+            return Err(taken());
+        }
+        let password_hash = self.ports.passwords.hash(&password).await?;
+        let now = self.now();
+        let id = UserId(self.ids.mint(now));
+        let user = User { id, email, name, password_hash, picture, bio, created_at: now, updated_at: now };
+        match self.ports.store.insert_user(&user).await {
+            Err(StoreError::Conflict(_)) => Err(taken()),
+            Err(error) => Err(error.into()),
+            Ok(()) => self.new_session(user),
+        }
+    }
+}
