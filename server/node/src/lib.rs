@@ -1,1 +1,4 @@
-//! The process.
+//! The process: commands, configuration, lifecycle, gateway, contracts, worker.
+
+pub mod contracts;
+pub mod gateway;

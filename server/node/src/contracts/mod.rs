@@ -1,0 +1,1 @@
+//! The vocabularies of existing frontends, a folder each.

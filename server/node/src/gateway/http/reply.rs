@@ -1,0 +1,49 @@
+//! Answers that do not depend on a contract.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use serde_json::json;
+use sockeye_core::ChatError;
+
+/// A refusal with a code for programs and a text for people. Every error body of every contract has a string `message`
+/// (contracts, "What the frontend reads").
+pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    (status, Json(json!({ "success": false, "code": code, "message": message }))).into_response()
+}
+
+/// Refused by a rate limit (contract direct-v1, "Rate limits").
+pub fn too_many(retry_after_ms: u64) -> Response {
+    let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests");
+    let seconds = retry_after_ms.div_ceil(1000);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// The status that fits an error where a contract has no rule of its own.
+pub fn status_of(error: &ChatError) -> StatusCode {
+    match error {
+        ChatError::Invalid { code: "image_too_large", .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        ChatError::Invalid { .. } => StatusCode::BAD_REQUEST,
+        ChatError::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+        ChatError::Forbidden { .. } => StatusCode::FORBIDDEN,
+        ChatError::NotFound { .. } => StatusCode::NOT_FOUND,
+        ChatError::Conflict { .. } => StatusCode::CONFLICT,
+        ChatError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        ChatError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// The answer to an error where a contract has no rule of its own. Failures of ours are logged here, once.
+pub fn error(error: &ChatError) -> Response {
+    match error {
+        ChatError::TooMany { retry_after_ms } => too_many(*retry_after_ms),
+        ChatError::Unavailable { what, source } => {
+            tracing::error!(what, source = source.as_deref().map(tracing::field::display), "request failed");
+            refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), &error.to_string())
+        }
+        _ => refusal(status_of(error), error.code(), &error.to_string()),
+    }
+}
