@@ -1,0 +1,94 @@
+use sockeye_core::limits::Rule;
+
+use super::{Settings, settings::parse_millis};
+
+/// Rates and bounds. A rate is written `events/window` or `events/window/block`, for instance `100/5m/1m`; `off` is none.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `SOCKEYE_LIMIT_REQUESTS`: REST requests per client address. Default `3000/30s/15s`: an office behind one address.
+    pub requests: Rule,
+    /// `SOCKEYE_LIMIT_SIGN_IN`: log-ins and sign-ups per client address. Default `100/5m/1m`.
+    pub sign_in: Rule,
+    /// `SOCKEYE_LIMIT_EVENTS`: socket events per connection. Default `100/1s`.
+    pub events: Rule,
+    /// `SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS`: Socket.IO connections per client address. Default 5000.
+    pub connections_per_address_max: usize,
+    /// `SOCKEYE_TEXT_CHARS_MAX`: characters in a message. Default 10,000.
+    pub text_chars_max: usize,
+    /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture. Default 5,000,000; JSON bodies may be half as large again.
+    pub media_bytes_max: usize,
+    /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer. Default 1000.
+    pub history_len_max: usize,
+    /// `SOCKEYE_PEOPLE_LEN_MAX`: people in one answer. Default 10,000.
+    pub people_len_max: usize,
+    /// `SOCKEYE_RECOVERY_LEN_MAX`: missed messages replayed to a returning client. Default 1000.
+    pub recovery_len_max: usize,
+}
+
+impl Limits {
+    pub(super) fn from_settings(settings: &Settings) -> Self {
+        Self {
+            requests: rate(settings, "SOCKEYE_LIMIT_REQUESTS", "requests", (3000, 30_000, 15_000)),
+            sign_in: rate(settings, "SOCKEYE_LIMIT_SIGN_IN", "sign_in", (100, 300_000, 60_000)),
+            events: rate(settings, "SOCKEYE_LIMIT_EVENTS", "events", (100, 1_000, 0)),
+            connections_per_address_max: settings.parse("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", 5_000),
+            text_chars_max: settings.parse("SOCKEYE_TEXT_CHARS_MAX", 10_000),
+            media_bytes_max: settings.parse("SOCKEYE_MEDIA_MAX_BYTES", 5_000_000),
+            history_len_max: settings.parse("SOCKEYE_HISTORY_LEN_MAX", 1_000),
+            people_len_max: settings.parse("SOCKEYE_PEOPLE_LEN_MAX", 10_000),
+            recovery_len_max: settings.parse("SOCKEYE_RECOVERY_LEN_MAX", 1_000),
+        }
+    }
+
+    /// Bytes of a JSON body: a picture grows by a third as base64, and there is a text beside it.
+    pub fn body_bytes_max(&self) -> usize {
+        self.media_bytes_max.saturating_add(self.media_bytes_max / 2).max(1_000_000)
+    }
+}
+
+fn rate(
+    settings: &Settings,
+    variable: &'static str,
+    name: &'static str,
+    (events_max, window_ms, block_ms): (u32, u64, u64),
+) -> Rule {
+    let default = Rule { name, events_max, window_ms, block_ms };
+    settings.read(variable, default, |text| parse_rate(name, text))
+}
+
+fn parse_rate(name: &'static str, text: &str) -> Result<Rule, String> {
+    if text == "off" {
+        return Ok(Rule { name, events_max: u32::MAX, window_ms: 1, block_ms: 0 });
+    }
+    let wrong = || "is a rate such as 100/5m or 100/5m/1m, or off".to_owned();
+    let mut parts = text.split('/');
+    let events_max = parts.next().and_then(|part| part.trim().parse().ok()).ok_or_else(wrong)?;
+    let mut millis = |default: Option<u64>| match parts.next() {
+        Some(part) => parse_millis(part.trim()).map_err(|_| wrong()),
+        None => default.ok_or_else(wrong),
+    };
+    let (window_ms, block_ms) = (millis(None)?, millis(Some(0))?);
+    if parts.next().is_some() || window_ms == 0 {
+        return Err(wrong());
+    }
+    Ok(Rule { name, events_max, window_ms, block_ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_events_window_and_block() {
+        let rule = |text| parse_rate("r", text);
+        assert_eq!(
+            rule("100/5m/1m"),
+            Ok(Rule { name: "r", events_max: 100, window_ms: 300_000, block_ms: 60_000 })
+        );
+        assert_eq!(rule("10/1s").unwrap().block_ms, 0);
+        assert_eq!(rule("off").unwrap().events_max, u32::MAX);
+        for wrong in ["", "10", "10/", "x/1s", "1/1s/1s/1s", "1/0"] {
+            assert!(rule(wrong).is_err(), "{wrong}");
+        }
+    }
+}
