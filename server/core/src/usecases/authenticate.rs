@@ -1,4 +1,4 @@
-use crate::{Chat, ChatError, ports::TokenError, session::Session, user::User};
+use crate::{Chat, ChatError, id::UserId, ports::TokenError, session::Session, user::User};
 
 impl Chat {
     /// Who holds this token.
@@ -23,5 +23,10 @@ impl Chat {
         let gone = ChatError::NotFound { code: "user_gone", message: "User not found" };
         let user = self.ports.store.user(session.user).await?.ok_or(gone)?;
         Ok((session, user))
+    }
+
+    /// Whether there is such an account.
+    pub async fn user_exists(&self, user: UserId) -> Result<bool, ChatError> {
+        Ok(self.ports.store.user(user).await?.is_some())
     }
 }

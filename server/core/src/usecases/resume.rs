@@ -5,18 +5,27 @@ use crate::{
     position::Cursor,
 };
 
-/// What a returning device did not get.
+/// A part of what a returning device did not get.
 #[derive(Debug)]
-pub enum Missed {
-    /// All of it, in log order.
-    Entries(Vec<Entry>),
-    /// More than [`crate::Bounds::resume_len_max`]: it must read the history instead.
-    TooMany,
+pub struct Missed {
+    /// In log order.
+    pub entries: Vec<Entry>,
+    /// Up to where this goes: ask again from here.
+    pub seen: Cursor,
+    /// Whether this was the last part.
+    pub complete: bool,
 }
 
 impl Chat {
-    /// What `device` of `user` missed since `after` (promise G4). Includes everything dispatched up to `until`, and
-    /// possibly more: drop from live delivery what the entries cover.
+    /// Whether what `user` missed since `after` is little enough to be replayed; else the device must read the history.
+    pub async fn can_resume(&self, user: UserId, after: &Cursor) -> Result<bool, ChatError> {
+        let len_max = self.bounds.resume_len_max;
+        let missed = self.ports.store.inbox(user, after, len_max + 1).await?;
+        Ok(missed.len() <= len_max)
+    }
+
+    /// What `device` of `user` missed since `after` (promise G4), a part at a time. All parts together contain everything
+    /// dispatched up to `until`, and possibly more: drop from live delivery what `seen` covers.
     pub async fn resume(
         &self,
         user: UserId,
@@ -26,11 +35,11 @@ impl Chat {
     ) -> Result<Missed, ChatError> {
         self.ports.store.wait_stored(until).await?;
         let len_max = self.bounds.resume_len_max;
-        let mut entries = self.ports.store.inbox(user, after, len_max + 1).await?;
-        if entries.len() > len_max {
-            return Ok(Missed::TooMany);
-        }
+        let mut entries = self.ports.store.inbox(user, after, len_max).await?;
+        let complete = entries.len() < len_max;
+        let mut seen = after.clone();
+        entries.iter().for_each(|entry| seen.advance(entry.position));
         entries.retain(|entry| entry.record.concerns(user, device));
-        Ok(Missed::Entries(entries))
+        Ok(Missed { entries, seen, complete })
     }
 }

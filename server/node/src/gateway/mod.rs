@@ -1,9 +1,13 @@
 //! The gateway: connections, proof of identity, order, limits and delivery. The only place that knows the Socket.IO
 //! server ([`wire`]); contracts and core do not.
 
+pub mod connection;
 pub mod contract;
 pub mod http;
+pub mod hub;
 pub mod identity;
+pub mod recovery;
+pub mod wire;
 
 use std::sync::Arc;
 
@@ -26,6 +30,7 @@ pub struct Gateway {
     pub(crate) profile: Arc<Profile>,
     pub(crate) cookies: CookieRules,
     pub(crate) limits: AddressLimits,
+    pub(crate) public_url: Option<String>,
 }
 
 /// Why a request is not somebody's.
@@ -57,6 +62,11 @@ impl Gateway {
     /// The `Set-Cookie` value that ends one.
     pub fn cleared_cookie(&self) -> HeaderValue {
         cookies::cleared_cookie(self.profile.cookie, self.cookies)
+    }
+
+    /// How a client reaches us, given what it used.
+    pub fn base_url(&self, used: &str) -> String {
+        self.public_url.as_deref().unwrap_or(used).to_owned()
     }
 
     /// Counts a router's requests against the stricter limit for log-in and sign-up.

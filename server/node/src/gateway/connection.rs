@@ -1,0 +1,345 @@
+//! One Socket.IO connection, from proof of identity to clean-up: one task owns it, so its events are handled, acknowledged
+//! and fanned out in the order they were sent (promise G3).
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use sockeye_core::{
+    ChatError,
+    id::DeviceId,
+    limits::{Decision, Rule, Window},
+    ports::Clock,
+    position::Cursor,
+};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::{
+    Gateway,
+    contract::{Caller, Claim, ClientEvent, Contract, OutEvent, Refused},
+    hub::{Hub, Membership, Told},
+    identity::{Proven, prove, tokens},
+    recovery::RecoveryKey,
+    wire::{Admission, Application, Connection, EmitError, Event, Handshake, Outbox, Refusal},
+};
+use crate::config::TrustQueryUser;
+
+/// What connections work with.
+pub struct Connections {
+    pub gateway: Gateway,
+    pub contract: Arc<dyn Contract>,
+    pub hub: Arc<Hub>,
+    pub clock: Arc<dyn Clock>,
+    /// `None`: returning clients are not recognised.
+    pub recovery: Option<RecoveryKey>,
+    pub trust: TrustQueryUser,
+    /// How long a socket may stay unproven.
+    pub proof_timeout: Duration,
+    /// Events held for a socket until it is proven.
+    pub held_len_max: usize,
+    pub events: Rule,
+    /// How long a client that takes nothing is waited for while it catches up.
+    pub stall_after: Duration,
+}
+
+/// A client that goes on for this many times the rate it is allowed is dropped.
+const FLOOD_FACTOR: u32 = 20;
+
+#[async_trait]
+impl Application for Connections {
+    async fn admit(&self, handshake: &Handshake, _: &str, auth: &Value) -> Result<Admission, Refusal> {
+        let refusal = |reason| Refusal { message: self.contract.refusal(&reason) };
+        let claim = self.contract.claimed_user(&handshake.query);
+        let proof = self.proof(handshake, auth).await;
+        let user = match (proof, claim) {
+            (Ok(proven), _) => proven.user,
+            // Proof may come with the upgrade; until then the socket is told nothing.
+            (Err(Refused::NoProof), Claim::User(user)) if handshake.may_upgrade() => user,
+            (Err(reason), _) => return Err(refusal(reason)),
+        };
+        let Some(key) = self.recovery.as_ref().filter(|_| handshake.eio >= 4) else {
+            return Ok(Admission::default());
+        };
+        if let Some(returning) = key.returning(auth).filter(|returning| returning.user == user)
+            && self.gateway.chat.can_resume(user, &returning.offset).await.is_ok_and(|can| can)
+        {
+            let pid = auth.get("pid").and_then(Value::as_str).map(str::to_owned);
+            let recovery_offset = Some(returning.offset.to_string());
+            return Ok(Admission { pid, recovered: true, recovery_offset });
+        }
+        let device = self.gateway.chat.new_device();
+        Ok(Admission { pid: Some(key.pid(user, device)), ..Admission::default() })
+    }
+
+    async fn serve(&self, mut connection: Connection) {
+        let mut held = VecDeque::new();
+        let Some(proven) = self.wait_for_proof(&mut connection, &mut held).await else { return };
+        let outbox = connection.outbox.clone();
+        let owner = self.owner(&connection, proven);
+        let presence_id = self.gateway.chat.new_device();
+        let membership = self.hub.join(proven.user, owner.device, proven.session.map(|session| session.id));
+        let ended = match self.gateway.chat.connect(proven.user, presence_id).await {
+            Ok(()) => owner.run(connection, membership, held).await,
+            Err(error) => Err(Ended::Failed(error)),
+        };
+        if let Err(error) = self.gateway.chat.disconnect(proven.user, presence_id).await {
+            tracing::error!(%error, "presence not cleared");
+        }
+        match ended {
+            Ok(()) | Err(Ended::ByClient) => {}
+            // A fresh connection is what mends these: the client reconnects and recovers what it missed.
+            Err(Ended::Overflowed) => outbox.drop_transport(),
+            Err(Ended::Failed(error)) => {
+                tracing::error!(%error, "connection dropped");
+                outbox.drop_transport();
+            }
+            Err(Ended::SessionOver | Ended::Flooded) => outbox.disconnect(true),
+        }
+    }
+}
+
+/// Why a connection is over.
+#[derive(Debug)]
+enum Ended {
+    ByClient,
+    /// It did not keep up.
+    Overflowed,
+    /// Logged out, or the token expired.
+    SessionOver,
+    Flooded,
+    Failed(ChatError),
+}
+
+impl Connections {
+    async fn proof(&self, handshake: &Handshake, auth: &Value) -> Result<Proven, Refused> {
+        let claim = self.contract.claimed_user(&handshake.query);
+        let seen = handshake.credentials().borrow().clone();
+        let tokens = tokens(auth, &seen, self.gateway.profile.cookie);
+        match prove(&self.gateway.chat, claim, &tokens).await {
+            Err(Refused::NoProof) => self.believe(claim, handshake).await.ok_or(Refused::NoProof),
+            proof => proof,
+        }
+    }
+
+    /// The legacy switch: a claim without proof, when the operator said so.
+    async fn believe(&self, claim: Claim, handshake: &Handshake) -> Option<Proven> {
+        let Claim::User(user) = claim else { return None };
+        let believed = match self.trust {
+            TrustQueryUser::Off => false,
+            TrustQueryUser::Loopback => handshake.peer_address.is_loopback(),
+            TrustQueryUser::Always => true,
+        };
+        let known = believed && self.gateway.chat.user_exists(user).await.is_ok_and(|known| known);
+        known.then_some(Proven { user, session: None })
+    }
+
+    /// Waits, within bounds, until some request of this connection proves who it is. `None`: it was refused or is gone.
+    async fn wait_for_proof(
+        &self,
+        connection: &mut Connection,
+        held: &mut VecDeque<Event>,
+    ) -> Option<Proven> {
+        let deadline = Instant::now() + self.proof_timeout;
+        let mut credentials = connection.handshake.credentials();
+        loop {
+            credentials.borrow_and_update();
+            let reason = match self.proof(&connection.handshake, &connection.auth).await {
+                Ok(proven) => return Some(proven),
+                Err(reason) => reason,
+            };
+            if reason != Refused::NoProof || !connection.handshake.may_upgrade() {
+                self.refuse(connection, held, reason);
+                return None;
+            }
+            tokio::select! {
+                changed = credentials.changed() => changed.ok()?,
+                event = connection.inbox.recv() => {
+                    held.push_back(event?);
+                    if held.len() > self.held_len_max {
+                        self.refuse(connection, held, Refused::NoProof);
+                        return None;
+                    }
+                }
+                () = sleep_until(deadline) => {
+                    self.refuse(connection, held, Refused::NoProof);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, connection: &Connection, held: &mut VecDeque<Event>, reason: Refused) {
+        tracing::debug!(?reason, "socket refused");
+        let error = ChatError::Unauthenticated { code: "not_proven", message: "Not signed in" };
+        for ack in held.drain(..).filter_map(|event| event.ack) {
+            // A client that is gone already needs no answer.
+            let _ = ack.send(&self.contract.event_refused(&error));
+        }
+        connection.outbox.disconnect(true);
+    }
+
+    fn owner(&self, connection: &Connection, proven: Proven) -> Owner<'_> {
+        let admission = &connection.admission;
+        let known = self.recovery.as_ref().zip(admission.pid.as_deref()).and_then(|(key, pid)| key.read(pid));
+        let offset = admission.recovery_offset.as_deref().filter(|_| admission.recovered);
+        Owner {
+            shared: self,
+            proven,
+            device: known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device),
+            base_url: self.gateway.base_url(&connection.handshake.base_url),
+            outbox: connection.outbox.clone(),
+            recovers: known.is_some(),
+            missed_since: offset.and_then(|offset| offset.parse().ok()),
+            events: Window::default(),
+            refused_count: 0,
+        }
+    }
+}
+
+/// The state of a proven connection.
+struct Owner<'a> {
+    shared: &'a Connections,
+    proven: Proven,
+    device: DeviceId,
+    base_url: String,
+    outbox: Outbox,
+    /// Whether the client was given a `pid`: then every event ends with its place in the log.
+    recovers: bool,
+    missed_since: Option<Cursor>,
+    events: Window,
+    refused_count: u32,
+}
+
+impl Owner<'_> {
+    async fn run(
+        mut self,
+        mut connection: Connection,
+        mut membership: Membership,
+        held: VecDeque<Event>,
+    ) -> Result<(), Ended> {
+        let replayed = self.catch_up(&membership).await?;
+        let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
+        self.emit(self.shared.contract.online(&online), &replayed.to_string())?;
+        for event in held {
+            self.handle(event).await?;
+        }
+        let expiry = self.expiry();
+        loop {
+            tokio::select! {
+                biased;
+                () = membership.overflowed.cancelled() => return Err(Ended::Overflowed),
+                told = membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?, &replayed)?,
+                event = connection.inbox.recv() => self.handle(event.ok_or(Ended::ByClient)?).await?,
+                () = sleep_until(expiry) => return Err(Ended::SessionOver),
+            }
+        }
+    }
+
+    /// Replays what a returning device missed; answers with how far it has then seen everything.
+    async fn catch_up(&mut self, membership: &Membership) -> Result<Cursor, Ended> {
+        let Some(mut seen) = self.missed_since.take() else { return Ok(membership.joined_at.clone()) };
+        let patience = Instant::now() + self.shared.stall_after;
+        loop {
+            let chat = &self.shared.gateway.chat;
+            let part = chat.resume(self.proven.user, self.device, &seen, &membership.joined_at);
+            let part = timeout_at(patience, part).await.map_err(|_| Ended::Overflowed)?;
+            let part = part.map_err(Ended::Failed)?;
+            for entry in part.entries {
+                seen.advance(entry.position);
+                self.emit_patiently(self.message(&entry), &seen.to_string()).await?;
+            }
+            seen = part.seen;
+            if part.complete {
+                membership.joined_at.iter().for_each(|position| seen.advance(position));
+                return Ok(seen);
+            }
+        }
+    }
+
+    fn tell(&self, told: Told, replayed: &Cursor) -> Result<(), Ended> {
+        match told {
+            // The replay went further than the place at which this device joined.
+            Told::Message { entry, .. } if replayed.covers(entry.position) => Ok(()),
+            Told::Message { entry, seen } => self.emit(self.message(&entry), &seen),
+            Told::Online { users, seen } => self.emit(self.shared.contract.online(&users), &seen),
+            Told::SessionEnded => Err(Ended::SessionOver),
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), Ended> {
+        let Event { name, args, ack, .. } = event;
+        let answer = match self.take() {
+            Decision::Allowed => {
+                let gateway = &self.shared.gateway;
+                let caller = Caller {
+                    chat: &gateway.chat,
+                    user: self.proven.user,
+                    device: self.device,
+                    base_url: &self.base_url,
+                };
+                self.shared.contract.handle(&caller, ClientEvent { name, args }).await
+            }
+            Decision::Refused { retry_after_ms } => {
+                self.refused_count += 1;
+                if self.refused_count > self.shared.events.events_max.saturating_mul(FLOOD_FACTOR) {
+                    return Err(Ended::Flooded);
+                }
+                self.shared.contract.event_refused(&ChatError::TooMany { retry_after_ms })
+            }
+        };
+        match ack.map(|ack| ack.send(&answer)) {
+            Some(Err(EmitError::Full)) => Err(Ended::Overflowed),
+            Some(Err(EmitError::Closed)) => Err(Ended::ByClient),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    fn take(&mut self) -> Decision {
+        let decision = self.events.take(&self.shared.events, self.shared.clock.now());
+        if decision == Decision::Allowed {
+            self.refused_count = 0;
+        }
+        decision
+    }
+
+    fn message(&self, entry: &sockeye_core::message::Entry) -> OutEvent {
+        self.shared.contract.message(&entry.record.message, self.proven.user, &self.base_url)
+    }
+
+    fn emit(&self, event: OutEvent, seen: &str) -> Result<(), Ended> {
+        match self.send(&event.name, event.args, seen) {
+            Ok(()) => Ok(()),
+            Err(EmitError::Full) => Err(Ended::Overflowed),
+            Err(EmitError::Closed) => Err(Ended::ByClient),
+        }
+    }
+
+    /// Emits, giving a client that is busy catching up time to take what it was sent before.
+    async fn emit_patiently(&self, event: OutEvent, seen: &str) -> Result<(), Ended> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let patience = Instant::now() + self.shared.stall_after;
+        while Instant::now() < patience {
+            match self.send(event.name, event.args.clone(), seen) {
+                Ok(()) => return Ok(()),
+                Err(EmitError::Closed) => return Err(Ended::ByClient),
+                Err(EmitError::Full) => sleep(PAUSE).await,
+            }
+        }
+        Err(Ended::Overflowed)
+    }
+
+    fn send(&self, name: &str, mut args: Vec<Value>, seen: &str) -> Result<(), EmitError> {
+        if self.recovers {
+            args.push(Value::from(seen));
+        }
+        self.outbox.emit(name, &args)
+    }
+
+    /// When the token ends; far away when there is none.
+    fn expiry(&self) -> Instant {
+        const FAR_MS: u64 = 365 * 24 * 3600 * 1000;
+        let now = self.shared.clock.now();
+        let left = self.proven.session.map_or(FAR_MS, |session| session.expires_at.millis_since(now).min(FAR_MS));
+        Instant::now() + Duration::from_millis(left)
+    }
+}
