@@ -1,5 +1,11 @@
 //! The process: commands, configuration, lifecycle, gateway, contracts, worker.
 
+pub mod app;
+pub mod clock;
 pub mod config;
 pub mod contracts;
 pub mod gateway;
+pub mod lifecycle;
+pub mod logging;
+mod secret;
+pub mod worker;

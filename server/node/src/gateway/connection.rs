@@ -88,10 +88,10 @@ impl Application for Connections {
         match ended {
             Ok(()) | Err(Ended::ByClient) => {}
             // A fresh connection is what mends these: the client reconnects and recovers what it missed.
-            Err(Ended::Overflowed) => outbox.drop_transport(),
+            Err(Ended::Overflowed) => outbox.close_transport(),
             Err(Ended::Failed(error)) => {
                 tracing::error!(%error, "connection dropped");
-                outbox.drop_transport();
+                outbox.close_transport();
             }
             Err(Ended::SessionOver | Ended::Flooded) => outbox.disconnect(true),
         }
@@ -261,7 +261,11 @@ impl Owner<'_> {
             // The replay went further than the place at which this device joined.
             Told::Message { entry, .. } if replayed.covers(entry.position) => Ok(()),
             Told::Message { entry, seen } => self.emit(self.message(&entry), &seen),
-            Told::Online { users, seen } => self.emit(self.shared.contract.online(&users), &seen),
+            Told::Online { event, seen } => {
+                let mut args = event.args.clone();
+                args.extend(self.recovers.then_some(seen));
+                sent(self.outbox.emit_raw(event.name, &args))
+            }
             Told::SessionEnded => Err(Ended::SessionOver),
         }
     }
@@ -287,11 +291,7 @@ impl Owner<'_> {
                 self.shared.contract.event_refused(&ChatError::TooMany { retry_after_ms })
             }
         };
-        match ack.map(|ack| ack.send(&answer)) {
-            Some(Err(EmitError::Full)) => Err(Ended::Overflowed),
-            Some(Err(EmitError::Closed)) => Err(Ended::ByClient),
-            Some(Ok(())) | None => Ok(()),
-        }
+        ack.map_or(Ok(()), |ack| sent(ack.send(&answer)))
     }
 
     fn take(&mut self) -> Decision {
@@ -307,11 +307,7 @@ impl Owner<'_> {
     }
 
     fn emit(&self, event: OutEvent, seen: &str) -> Result<(), Ended> {
-        match self.send(&event.name, event.args, seen) {
-            Ok(()) => Ok(()),
-            Err(EmitError::Full) => Err(Ended::Overflowed),
-            Err(EmitError::Closed) => Err(Ended::ByClient),
-        }
+        sent(self.send(event.name, event.args, seen))
     }
 
     /// Emits, giving a client that is busy catching up time to take what it was sent before.
@@ -342,4 +338,11 @@ impl Owner<'_> {
         let left = self.proven.session.map_or(FAR_MS, |session| session.expires_at.millis_since(now).min(FAR_MS));
         Instant::now() + Duration::from_millis(left)
     }
+}
+
+fn sent(outcome: Result<(), EmitError>) -> Result<(), Ended> {
+    outcome.map_err(|error| match error {
+        EmitError::Full => Ended::Overflowed,
+        EmitError::Closed => Ended::ByClient,
+    })
 }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::value::RawValue;
 use sockeye_core::{
     Chat, ChatError,
     id::{DeviceId, UserId},
@@ -24,6 +25,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::contract::{Contract, OutEvent};
+
 /// Events waiting for one device.
 const DEVICE_QUEUE_LEN_MAX: usize = 1024;
 /// Entries read from the log at a time to fill a hole.
@@ -36,9 +39,24 @@ const HOLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 pub enum Told {
     /// A message, and the place in the log up to which the device has then seen everything.
     Message { entry: Arc<Entry>, seen: Arc<str> },
-    Online { users: Arc<[UserId]>, seen: Arc<str> },
+    /// Who is online, written once for all devices.
+    Online { event: Arc<Announcement>, seen: Arc<RawValue> },
     /// Its log-in ended.
     SessionEnded,
+}
+
+/// An event whose arguments are JSON text already.
+#[derive(Debug)]
+pub struct Announcement {
+    pub name: &'static str,
+    pub args: Vec<Arc<RawValue>>,
+}
+
+impl Announcement {
+    fn new(event: &OutEvent) -> Result<Self, serde_json::Error> {
+        let args = event.args.iter().map(|arg| serde_json::value::to_raw_value(arg).map(Arc::from));
+        Ok(Self { name: event.name, args: args.collect::<Result<_, _>>()? })
+    }
 }
 
 /// Who is here, and how far delivery has got.
@@ -112,12 +130,13 @@ impl Hub {
         }
     }
 
-    fn tell_online(&self, users: Arc<[UserId]>) {
+    fn tell_online(&self, event: Announcement) {
         let mut devices = self.lock();
-        let seen: Arc<str> = devices.seen.to_string().into();
+        let event = Arc::new(event);
+        let seen: Arc<RawValue> = raw_text(&devices.seen.to_string());
         let everybody: Vec<UserId> = devices.of_user.keys().copied().collect();
         for user in everybody {
-            devices.tell(user, &Told::Online { users: users.clone(), seen: seen.clone() }, |_| true);
+            devices.tell(user, &Told::Online { event: event.clone(), seen: seen.clone() }, |_| true);
         }
     }
 
@@ -170,10 +189,11 @@ impl Drop for Membership {
     }
 }
 
-/// Reads the bus and fills the hub until the bus fails.
+/// Reads the bus and fills the hub.
 pub struct Delivery {
     pub hub: Arc<Hub>,
     pub chat: Arc<Chat>,
+    pub contract: Arc<dyn Contract>,
     pub log: Arc<dyn MessageLog>,
     pub bus: Arc<dyn Bus>,
     /// The shortest time between two announcements of who is online.
@@ -181,9 +201,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Runs until `stop`.
+    ///
     /// # Errors
-    /// When the bus fails for good.
-    pub async fn run(self) -> Result<(), ChatError> {
+    /// When the bus or the log fails for good.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ChatError> {
         let mut subscription = self.bus.subscribe().await?;
         let mut sequencer = Sequencer::new(self.hub.lock().seen.clone());
         let mut announce_at: Option<Instant> = None;
@@ -192,6 +214,7 @@ impl Delivery {
         hole_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                () = stop.cancelled() => return Ok(()),
                 received = subscription.next() => match received? {
                     Received::Event(BusEvent::Dispatch(entry)) => self.take(&mut sequencer, &entry).await?,
                     Received::Event(BusEvent::SessionEnded(session)) => self.hub.end_session(session),
@@ -267,9 +290,18 @@ impl Delivery {
 
     async fn announce(&self) {
         match self.chat.online().await {
-            Ok(users) => self.hub.tell_online(users.into()),
+            Ok(users) => match Announcement::new(&self.contract.online(&users)) {
+                Ok(event) => self.hub.tell_online(event),
+                Err(error) => tracing::error!(%error, "presence not announced"),
+            },
             // Presence is ephemeral: the next change announces again.
             Err(error) => tracing::warn!(%error, "presence not announced"),
         }
     }
+}
+
+/// A text as JSON. Places in the log are digits, colons and commas: nothing needs escaping.
+fn raw_text(text: &str) -> Arc<RawValue> {
+    #[expect(clippy::expect_used, reason = "serialising a string cannot fail")]
+    serde_json::value::to_raw_value(text).expect("a string is JSON").into()
 }

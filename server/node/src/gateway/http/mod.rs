@@ -1,7 +1,83 @@
-//! HTTP around the contracts' routes.
+//! HTTP around the contracts' routes: what every answer has, whichever route gave it.
 
 pub mod body;
 pub mod cookies;
+mod cors;
+mod headers;
+mod health;
+mod landing;
 pub mod limits;
+mod media;
 pub mod origin;
 pub mod reply;
+mod request_log;
+mod static_files;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::Response,
+};
+use http::StatusCode;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+
+pub use self::health::Health;
+use self::origin::Trust;
+use super::{Gateway, contract::Contract, wire::Wire};
+
+/// What the HTTP side is built from.
+pub struct HttpParts {
+    pub gateway: Gateway,
+    pub contract: Arc<dyn Contract>,
+    pub wire: Wire,
+    pub health: Health,
+    pub trust: Trust,
+    /// Origins of pages that may call us with cookies.
+    pub origins: Vec<String>,
+    pub static_dir: Option<PathBuf>,
+    pub body_bytes_max: usize,
+    pub request_timeout: Duration,
+    pub production: bool,
+}
+
+/// The whole HTTP service. Layers are listed from the inside out.
+pub fn router(parts: HttpParts) -> Router {
+    let HttpParts { gateway, contract, wire, health, trust, origins, .. } = parts;
+    let api = gateway.limits.around_requests(contract.routes(gateway.clone()));
+    let pages = match &parts.static_dir {
+        Some(dir) => static_files::routes(dir),
+        None => landing::routes(contract.profile()),
+    };
+    api.merge(media::routes(gateway))
+        .merge(health::routes(health))
+        .fallback_service(pages)
+        .layer(CompressionLayer::new())
+        .layer(DefaultBodyLimit::max(parts.body_bytes_max))
+        .layer(from_fn_with_state(parts.request_timeout, in_time))
+        .layer(wire.layer())
+        .layer(CatchPanicLayer::custom(|_| {
+            reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal Server Error")
+        }))
+        .layer(from_fn_with_state(Arc::new(trust), mark))
+        .layer(from_fn_with_state(parts.production, headers::add))
+        .layer(cors::layer(origins))
+        .layer(from_fn(cors::preflight_without_content))
+        .layer(from_fn(request_log::log))
+}
+
+async fn mark(State(trust): State<Arc<Trust>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    trust.mark(&mut parts);
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// Bounds how long a request may take. Long polls are not here: the wire answers them before.
+async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        tracing::error!(?limit, "request given up");
+        reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This takes too long, try again")
+    })
+}
