@@ -1,0 +1,2 @@
+//! Where clients arrive.
+pub mod wire;
