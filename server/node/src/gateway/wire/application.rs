@@ -1,0 +1,91 @@
+//! What the wire carries, seen from the application.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::{
+    handshake::Handshake,
+    outbox::{Ack, Outbox},
+};
+
+/// What is on the other end of the wire: the chat gateway, or an echo.
+#[async_trait]
+pub trait Application: Send + Sync + 'static {
+    /// Runs for each CONNECT packet, before it is answered. `auth` is the packet's payload, `{}` if it had none.
+    ///
+    /// # Errors
+    /// A [`Refusal`] is sent as CONNECT_ERROR; the client may try again.
+    async fn admit(&self, handshake: &Handshake, namespace: &str, auth: &Value) -> Result<Admission, Refusal>;
+
+    /// Owns one admitted socket. Runs in a task of its own; when it ends, so does the socket. The client's or
+    /// the server's closing is seen as [`Inbox::recv`] giving `None`.
+    async fn serve(&self, connection: Connection);
+}
+
+/// What the CONNECT answer says beside the socket's id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Private id for connection state recovery (Socket.IO protocol v5); the client sends it back when it
+    /// reconnects, and takes an answer with the same one as "recovered". `None`: no recovery. EIO=3 has none.
+    pub pid: Option<String>,
+    /// For the application's own use in [`Application::serve`].
+    pub recovered: bool,
+    /// For the application's own use: the offset to replay from.
+    pub recovery_offset: Option<String>,
+}
+
+/// Why a socket may not join.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Shown to the client (`connect_error` event).
+    pub message: String,
+}
+
+/// One socket: a client in a namespace.
+#[derive(Debug)]
+pub struct Connection {
+    /// The socket id the client knows (`socket.id`); not a secret.
+    pub id: String,
+    /// The namespace joined.
+    pub namespace: String,
+    /// Payload of the CONNECT packet.
+    pub auth: Value,
+    /// What [`Application::admit`] answered.
+    pub admission: Admission,
+    /// The HTTP side of the session.
+    pub handshake: Arc<Handshake>,
+    /// Events from the client.
+    pub inbox: Inbox,
+    /// Events to the client.
+    pub outbox: Outbox,
+}
+
+/// One event from the client.
+#[derive(Debug)]
+pub struct Event {
+    /// Its name.
+    pub name: String,
+    /// Its arguments. Binary ones are `{"_placeholder":true,"num":n}`, `n` counting `attachments`.
+    pub args: Vec<Value>,
+    /// Binary arguments; empty for an event that is JSON only.
+    pub attachments: Vec<Bytes>,
+    /// Present if the client wants an acknowledgement.
+    pub ack: Option<Ack>,
+}
+
+/// The events of one socket, in the order they were sent.
+#[derive(Debug)]
+pub struct Inbox(pub(crate) mpsc::Receiver<Event>);
+
+impl Inbox {
+    /// The next event; `None` when the socket is gone and everything it had sent has been received.
+    /// Cancel-safe.
+    pub async fn recv(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+}

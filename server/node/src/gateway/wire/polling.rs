@@ -1,0 +1,156 @@
+//! HTTP long-polling (Engine.IO protocol, "HTTP long-polling").
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+
+use super::{
+    answer::{self, Answer},
+    gate::Gate,
+    query::{Eio, EngineQuery, TransportName},
+    session::{AddressSlot, Session},
+};
+
+/// A body that is too large is read to its end up to this many times the limit, so that the connection
+/// survives the refusal.
+const DRAIN_FACTOR: usize = 4;
+
+/// Opens a session.
+pub(crate) async fn open(
+    gate: &Gate,
+    parts: &http::request::Parts,
+    query: EngineQuery,
+    eio: Eio,
+    slot: AddressSlot,
+) -> Answer {
+    match gate.open_session(parts, query, eio, TransportName::Polling, slot).await {
+        Ok(session) => {
+            let packet = gate.open_packet(&session, TransportName::Polling);
+            answer::payload(eio.payload(&packet).into(), false)
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+/// A GET: waits for packets to the client.
+pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
+    let request = gate.requests.poll(session.eio, session.sid());
+    let Some(_busy) = session.begin_poll() else {
+        // The engine ends the session and the first poll with a CLOSE packet, and refuses this one.
+        return gate.engine.http(request).await;
+    };
+    let abort = CloseOnDrop::new(&session);
+    let polled = tokio::select! {
+        biased;
+        polled = gate.engine.http(request) => polled,
+        () = session.closing.cancelled() => {
+            abort.disarm();
+            session.end_engine_session().await;
+            return answer::payload(session.eio.payload("1").into(), false);
+        }
+        // Dropping the engine's half loses nothing: it takes packets only when it can answer with them.
+        () = session.release_poll.notified() => {
+            answer::payload(session.eio.payload("6").into(), false)
+        }
+    };
+    abort.disarm();
+    let closing = session.closing.is_cancelled();
+    if closing && polled.status() == StatusCode::OK {
+        session.end_engine_session().await;
+    }
+    finish(&session, polled, closing)
+}
+
+/// Completes a CONNECT answer in the payload, and appends CLOSE if the server wants the client gone.
+fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
+    if polled.status() != StatusCode::OK {
+        return polled;
+    }
+    let binary = polled.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/octet-stream");
+    let mut body = polled.into_body();
+    if session.eio == Eio::V4 && session.answers.any() {
+        let completed = std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
+        body = completed.map_or(body, Bytes::from);
+    }
+    if closing && !binary {
+        let separator = if session.eio == Eio::V4 && !body.is_empty() { "\x1e" } else { "" };
+        body = [&body[..], separator.as_bytes(), session.eio.payload("1").as_bytes()].concat().into();
+    }
+    answer::payload(body, binary)
+}
+
+/// A POST: packets from the client.
+pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Body>) -> Answer {
+    let Some(_busy) = session.begin_post() else {
+        session.kill();
+        return answer::empty(StatusCode::BAD_REQUEST);
+    };
+    let abort = CloseOnDrop::new(&session);
+    let (parts, body) = request.into_parts();
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    if session.eio == Eio::V4 && content_type.is_some_and(|value| value == "application/octet-stream") {
+        return answer::empty(StatusCode::BAD_REQUEST); // binary payloads ended with EIO=3
+    }
+    let body = tokio::select! {
+        body = read(body, gate.config.max_payload_bytes) => body,
+        () = session.ended.cancelled() => Err(Unread::Broken),
+    };
+    match body {
+        Ok(body) => {
+            let request = gate.requests.post(session.eio, session.sid(), content_type, body);
+            let answered = gate.engine.http(request).await;
+            abort.disarm();
+            if answered.status() == StatusCode::OK { answer::payload(answered.into_body(), false) } else { answered }
+        }
+        Err(Unread::TooLarge) => {
+            abort.disarm(); // the Node server keeps the session too
+            answer::empty(StatusCode::PAYLOAD_TOO_LARGE)
+        }
+        Err(Unread::Broken) => answer::empty(StatusCode::BAD_REQUEST),
+    }
+}
+
+enum Unread {
+    TooLarge,
+    Broken,
+}
+
+async fn read(mut body: Body, max: usize) -> Result<Bytes, Unread> {
+    let mut whole = BytesMut::new();
+    let mut len = 0usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        len = len.saturating_add(data.len());
+        if len <= max {
+            whole.extend_from_slice(&data);
+        } else if len > max.saturating_mul(DRAIN_FACTOR) {
+            return Err(Unread::TooLarge);
+        }
+    }
+    if len > max { Err(Unread::TooLarge) } else { Ok(whole.freeze()) }
+}
+
+/// Closes the session unless disarmed: the client went away in the middle of a request (the server drops the
+/// future then), or sent what a client must not send.
+struct CloseOnDrop<'a>(Option<&'a Arc<Session>>);
+
+impl<'a> CloseOnDrop<'a> {
+    fn new(session: &'a Arc<Session>) -> Self {
+        Self(Some(session))
+    }
+
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.0 {
+            session.kill();
+        }
+    }
+}

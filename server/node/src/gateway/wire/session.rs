@@ -1,0 +1,293 @@
+//! One Engine.IO session as the gate sees it, and the registry of all of them.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    connect_answer::ConnectAnswers,
+    engine::{Engine, Requests},
+    handshake::Handshake,
+    query::Eio,
+    stream::Control,
+};
+
+/// The gate's half of a session. The engine's half keeps it alive through a [`Tether`].
+pub(crate) struct Session {
+    pub(crate) handshake: Arc<Handshake>,
+    pub(crate) eio: Eio,
+    /// CONNECT answers that still have to be completed on their way out.
+    pub(crate) answers: ConnectAnswers,
+    /// Ends a waiting poll with a NOOP packet.
+    pub(crate) release_poll: Notify,
+    /// Set when the server wants the client gone; a polling client is told with its next poll.
+    pub(crate) closing: CancellationToken,
+    /// Set when the engine has let go of the session.
+    pub(crate) ended: CancellationToken,
+    sid: OnceLock<String>,
+    transport: Mutex<Transport>,
+    polling: AtomicBool,
+    posting: AtomicBool,
+    engine: Arc<dyn Engine>,
+    requests: Requests,
+    linger: Duration,
+}
+
+enum Transport {
+    Polling,
+    /// A WebSocket is probing; polling goes on until it takes over.
+    Probing,
+    WebSocket(Arc<Control>),
+}
+
+impl Session {
+    pub(crate) fn new(
+        handshake: Arc<Handshake>,
+        eio: Eio,
+        engine: Arc<dyn Engine>,
+        requests: Requests,
+        linger: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            handshake,
+            eio,
+            answers: ConnectAnswers::default(),
+            release_poll: Notify::new(),
+            closing: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            sid: OnceLock::new(),
+            transport: Mutex::new(Transport::Polling),
+            polling: AtomicBool::new(false),
+            posting: AtomicBool::new(false),
+            engine,
+            requests,
+            linger,
+        })
+    }
+
+    /// The Engine.IO session id: a secret of this client. Empty until the session is open.
+    pub(crate) fn sid(&self) -> &str {
+        self.sid.get().map_or("", String::as_str)
+    }
+
+    pub(crate) fn is_websocket(&self) -> bool {
+        matches!(*locked(&self.transport), Transport::WebSocket(_))
+    }
+
+    /// Reserves the session for one probing WebSocket; false if it has a WebSocket or another one is probing.
+    pub(crate) fn begin_probe(&self) -> bool {
+        let mut transport = locked(&self.transport);
+        let free = matches!(*transport, Transport::Polling);
+        if free {
+            *transport = Transport::Probing;
+        }
+        free
+    }
+
+    /// The probing WebSocket went away; the session goes on with polling.
+    pub(crate) fn abandon_probe(&self) {
+        let mut transport = locked(&self.transport);
+        if matches!(*transport, Transport::Probing) {
+            *transport = Transport::Polling;
+        }
+    }
+
+    pub(crate) fn set_websocket(&self, control: Arc<Control>) {
+        *locked(&self.transport) = Transport::WebSocket(control);
+        self.handshake.upgraded();
+    }
+
+    /// Claims the one place for a waiting poll.
+    pub(crate) fn begin_poll(self: &Arc<Self>) -> Option<Busy> {
+        Busy::claim(self, |session| &session.polling)
+    }
+
+    /// Claims the one place for a POST.
+    pub(crate) fn begin_post(self: &Arc<Self>) -> Option<Busy> {
+        Busy::claim(self, |session| &session.posting)
+    }
+
+    /// Closes the transport after what is queued has been sent, as far as the client takes it.
+    pub(crate) fn close(self: &Arc<Self>) {
+        if self.closing.is_cancelled() {
+            return;
+        }
+        self.closing.cancel();
+        if let Transport::WebSocket(control) = &*locked(&self.transport) {
+            control.close();
+        }
+        let session = self.clone();
+        spawn(async move {
+            if tokio::time::timeout(session.linger, session.ended.cancelled()).await.is_err() {
+                session.kill();
+            }
+        });
+    }
+
+    /// Closes at once; what is queued is lost. For clients that broke the protocol, overflowed or vanished.
+    pub(crate) fn kill(self: &Arc<Self>) {
+        self.closing.cancel();
+        match &*locked(&self.transport) {
+            Transport::WebSocket(control) => control.kill(),
+            Transport::Polling | Transport::Probing => {
+                let session = self.clone();
+                spawn(async move { session.end_engine_session().await });
+            }
+        }
+    }
+
+    /// The WebSocket handed to the engine is closed.
+    pub(crate) fn websocket_gone(self: &Arc<Self>) {
+        if !self.ended.is_cancelled() {
+            let session = self.clone();
+            spawn(async move { session.end_engine_session().await });
+        }
+    }
+
+    /// Makes the engine forget a polling session, as if the client had sent a CLOSE packet.
+    pub(crate) async fn end_engine_session(&self) {
+        let body = self.eio.payload("1").into();
+        self.engine.http(self.requests.post(self.eio, self.sid(), None, body)).await;
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("handshake", &self.handshake).finish_non_exhaustive()
+    }
+}
+
+/// Holds the place of the poll or POST in progress.
+pub(crate) struct Busy {
+    session: Arc<Session>,
+    flag: fn(&Session) -> &AtomicBool,
+}
+
+impl Busy {
+    fn claim(session: &Arc<Session>, flag: fn(&Session) -> &AtomicBool) -> Option<Self> {
+        let claimed = flag(session).compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        claimed.then(|| Self { session: session.clone(), flag })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        (self.flag)(&self.session).store(false, Ordering::Release);
+    }
+}
+
+/// Travels with the opening request into the engine, which keeps it exactly as long as the session.
+#[derive(Clone)]
+pub(crate) struct Tether(Arc<TetherEnd>);
+
+struct TetherEnd {
+    session: Arc<Session>,
+    registry: Arc<Registry>,
+    _slot: AddressSlot,
+}
+
+impl Tether {
+    pub(crate) fn new(session: Arc<Session>, registry: Arc<Registry>, slot: AddressSlot) -> Self {
+        Self(Arc::new(TetherEnd { session, registry, _slot: slot }))
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.0.session
+    }
+}
+
+impl Drop for TetherEnd {
+    fn drop(&mut self) {
+        self.registry.remove(self.session.sid());
+        self.session.ended.cancel();
+    }
+}
+
+/// All open sessions of one gate.
+#[derive(Default)]
+pub(crate) struct Registry {
+    sessions: Mutex<HashMap<String, Weak<Session>>>,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+    open: AtomicUsize,
+}
+
+impl Registry {
+    pub(crate) fn get(&self, sid: &str) -> Option<Arc<Session>> {
+        let session = locked(&self.sessions).get(sid)?.upgrade()?;
+        (!session.ended.is_cancelled()).then_some(session)
+    }
+
+    /// Makes a session findable under the id the engine gave it.
+    pub(crate) fn insert(&self, sid: String, session: &Arc<Session>) {
+        if session.sid.set(sid.clone()).is_ok()
+            && locked(&self.sessions).insert(sid, Arc::downgrade(session)).is_none()
+        {
+            self.open.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        locked(&self.sessions).values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Counts one more session of this address, up to `max`. Without a known address there is no limit.
+    pub(crate) fn claim_address(self: &Arc<Self>, address: IpAddr, max: usize) -> Option<AddressSlot> {
+        if address.is_unspecified() {
+            return Some(AddressSlot(None));
+        }
+        let mut addresses = locked(&self.addresses);
+        let count = addresses.get(&address).copied().unwrap_or(0);
+        if count >= max {
+            return None;
+        }
+        addresses.insert(address, count + 1);
+        Some(AddressSlot(Some((self.clone(), address))))
+    }
+
+    fn remove(&self, sid: &str) {
+        if locked(&self.sessions).remove(sid).is_some() {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// One counted session of an address; uncounted when dropped.
+pub(crate) struct AddressSlot(Option<(Arc<Registry>, IpAddr)>);
+
+impl Drop for AddressSlot {
+    fn drop(&mut self) {
+        let Some((registry, address)) = &self.0 else { return };
+        let mut addresses = locked(&registry.addresses);
+        if let Some(count) = addresses.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(address);
+            }
+        }
+    }
+}
+
+/// Locks a mutex whose holders do not panic; if one ever did, the value is still whole (single assignments).
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Spawns unless the runtime is gone already: sessions are dropped with it.
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(task);
+    }
+}

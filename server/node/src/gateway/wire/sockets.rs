@@ -1,0 +1,212 @@
+//! The one place that speaks `socketioxide`: it registers namespaces and turns its sockets into connections.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use serde_json::Value as Json;
+use socketioxide::{
+    ParserConfig, SocketIo,
+    adapter::LocalAdapter,
+    extract::AckSender,
+    handler::{ConnectHandler, DisconnectHandler, FromMessageParts, MessageHandler, Value},
+    service::SocketIoService,
+    socket::{DisconnectReason, Socket},
+};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    application::{Admission, Application, Connection, Event, Inbox, Refusal},
+    args,
+    config::{ENGINE_MAX_PAYLOAD, WireConfig},
+    connect_answer::ConnectAnswer,
+    outbox::{Ack, Link, Outbox},
+    query::Eio,
+    session::{Session, Tether, locked},
+};
+
+/// Attachments one event may have.
+const ATTACHMENTS_MAX: usize = 1000;
+/// Bytes the attachments of one event may have together, in units of `max_payload_bytes`.
+const ATTACHMENTS_PAYLOADS_MAX: usize = 10;
+
+/// Event names a client must not use (Socket.IO: reserved for the library itself).
+const RESERVED_EVENTS: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+pub(crate) type Service = SocketIoService<engineioxide::service::NotFoundService>;
+
+/// Builds the Socket.IO server for one application.
+pub(crate) fn build(config: &WireConfig, app: Arc<dyn Application>, tasks: TaskTracker) -> Service {
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(ATTACHMENTS_MAX)
+        .max_incoming_binary_buf_size(config.max_payload_bytes.saturating_mul(ATTACHMENTS_PAYLOADS_MAX));
+    // The limits lifted here are enforced by the gate: see `WireConfig::engine_io`.
+    let (service, io) = SocketIo::builder()
+        .req_path(config.path.clone())
+        .ping_interval(config.ping_interval)
+        .ping_timeout(config.ping_timeout)
+        .connect_timeout(config.connect_timeout)
+        .upgrade_timeout(config.upgrade_timeout)
+        .max_payload(ENGINE_MAX_PAYLOAD)
+        .max_buffer_size(config.outbound_queue_len_max)
+        .ws_max_message_size(config.max_payload_bytes)
+        .ws_max_frame_size(config.max_payload_bytes)
+        .with_parser(parser)
+        .build_svc();
+    for namespace in &config.namespaces {
+        let reception =
+            Reception { app: app.clone(), inbound_queue_len_max: config.inbound_queue_len_max, tasks: tasks.clone() };
+        io.ns(namespace.clone(), reception);
+    }
+    service
+}
+
+/// Tells our handlers from closures.
+pub(crate) enum Wired {}
+
+/// Receives the CONNECT packets of one namespace.
+#[derive(Clone)]
+struct Reception {
+    app: Arc<dyn Application>,
+    inbound_queue_len_max: usize,
+    tasks: TaskTracker,
+}
+
+type Refused = Box<dyn fmt::Display + Send>;
+
+impl ConnectHandler<LocalAdapter, Wired> for Reception {
+    fn call_middleware<'a>(
+        &'a self,
+        socket: Arc<Socket>,
+        auth: &'a Option<Value>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
+        Box::pin(async move { self.admit(socket, auth.as_ref()).await.map_err(|refusal| Box::new(refusal) as Refused) })
+    }
+
+    fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
+        let Some(connection) = socket.extensions.remove::<Admitted>().and_then(|admitted| locked(&admitted.0).take())
+        else {
+            return; // cannot happen: `call` follows a successful `admit`
+        };
+        let owner = Owner(connection.outbox.link.clone());
+        let app = self.app.clone();
+        self.tasks.spawn(async move {
+            let _owner = owner;
+            app.serve(connection).await;
+        });
+    }
+}
+
+impl Reception {
+    /// Everything is in place before the CONNECT answer goes out: a client may send its first event in the
+    /// instant it has it, and `socketioxide` calls the connect handler only after that.
+    async fn admit(&self, socket: Arc<Socket>, auth: Option<&Value>) -> Result<(), Refusal> {
+        let Some(session) = socket.req_parts().extensions.get::<Tether>().map(|tether| tether.session().clone())
+        else {
+            return Err(Refusal { message: "Internal error".into() }); // cannot happen: the gate tethers all
+        };
+        let Some(auth) = auth_payload(auth) else {
+            session.close(); // a malformed CONNECT ends the connection on the Node server
+            return Err(Refusal { message: "Invalid payload".into() });
+        };
+        let namespace = socket.ns().to_owned();
+        let admission = self.app.admit(&session.handshake, &namespace, &auth).await?;
+        let id = socket_id(&session, &namespace)?;
+        let (sender, receiver) = mpsc::channel(self.inbound_queue_len_max);
+        let link = Link::new(sender, session.clone(), &socket);
+        socket.on_fallback(Incoming(link.clone()));
+        socket.on_disconnect(Gone(link.clone()));
+        if session.eio == Eio::V4 {
+            let Admission { pid, .. } = admission.clone();
+            session.answers.expect(&namespace, ConnectAnswer { sid: id.clone(), pid });
+        }
+        let handshake = session.handshake.clone();
+        let (inbox, outbox) = (Inbox(receiver), Outbox { link });
+        let connection = Connection { id, namespace, auth, admission, handshake, inbox, outbox };
+        socket.extensions.insert(Admitted(Arc::new(Mutex::new(Some(connection)))));
+        Ok(())
+    }
+}
+
+/// A connection between its admission and its owner's start.
+#[derive(Clone)]
+struct Admitted(Arc<Mutex<Option<Connection>>>);
+
+/// Disconnects the socket when its owner ends, by returning or by panicking.
+struct Owner(Arc<Link>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.disconnect(false);
+    }
+}
+
+/// Takes a socket's events, in the order its transport reads them.
+struct Incoming(Arc<Link>);
+
+impl MessageHandler<LocalAdapter, Wired> for Incoming {
+    fn call(&self, socket: Arc<Socket>, mut value: Value, ack_id: Option<i64>) {
+        let ack = ack_id.map(|_| match AckSender::from_message_parts(&socket, &mut value, &ack_id) {
+            Ok(sender) => Ack::new(sender),
+            Err(never) => match never {},
+        });
+        match decode(value) {
+            Some((name, args, attachments)) => self.0.deliver(Event { name, args, attachments, ack }),
+            None => {
+                tracing::debug!("a malformed event; closing its connection, as the Node server does");
+                self.0.shut();
+                self.0.session.close();
+            }
+        }
+    }
+}
+
+/// Name, arguments and attachments of an EVENT packet.
+fn decode(value: Value) -> Option<(String, Vec<Json>, Vec<Bytes>)> {
+    let Value::Str(text, attachments) = value else { return None };
+    let mut args: Vec<Json> = serde_json::from_str(&text).ok()?;
+    let attachments = Vec::from(attachments.unwrap_or_default());
+    if args.is_empty() || (!attachments.is_empty() && !args::placeholders_are_sound(&args, attachments.len())) {
+        return None;
+    }
+    let Json::String(name) = args.remove(0) else { return None };
+    (!RESERVED_EVENTS.contains(&name.as_str())).then_some((name, args, attachments))
+}
+
+/// Learns of a socket's end.
+struct Gone(Arc<Link>);
+
+impl DisconnectHandler<LocalAdapter, Wired> for Gone {
+    fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, then: fn(Arc<Socket>)) {
+        tracing::debug!(%reason, "a socket is gone");
+        self.0.shut();
+        then(socket);
+    }
+}
+
+/// The payload of a CONNECT packet: an object, or nothing.
+fn auth_payload(auth: Option<&Value>) -> Option<Json> {
+    let Some(auth) = auth else { return Some(Json::Object(serde_json::Map::new())) };
+    let auth = serde_json::from_str(auth.as_str()?).ok()?;
+    matches!(auth, Json::Object(_)).then_some(auth)
+}
+
+/// What the client will know as `socket.id`: random, or, for EIO=3, what those clients compute themselves.
+fn socket_id(session: &Session, namespace: &str) -> Result<String, Refusal> {
+    if session.eio == Eio::V3 {
+        let prefix = if namespace == "/" { String::new() } else { format!("{namespace}#") };
+        return Ok(format!("{prefix}{}", session.sid()));
+    }
+    let mut bytes = [0; 15];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "no randomness");
+        Refusal { message: "Internal error".into() }
+    })?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}

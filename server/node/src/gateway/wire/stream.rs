@@ -1,0 +1,233 @@
+//! The byte stream of a WebSocket between the client's connection and the engine.
+//!
+//! It adds what the engine lacks: a bound on how long a peer may refuse bytes or stay silent (the engine's
+//! writer awaits the socket without looking at cancellation, and a session is reported as gone only after the
+//! writer let go), a switch to end it, and completed CONNECT answers.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+
+use super::{frames::OutgoingFrames, session::Session};
+
+/// Ends a [`WireStream`] from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    closing: AtomicBool,
+    killed: AtomicBool,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Control {
+    /// The engine sees the end of the stream; what it has queued still goes out.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
+    /// Reads and writes fail from now on.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.reader.wake();
+        self.writer.wake();
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.killed.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+}
+
+/// How patient a stream is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) write_stall_after: Duration,
+    pub(crate) silence_max: Duration,
+}
+
+/// See the module.
+pub struct WireStream {
+    io: TokioIo<Upgraded>,
+    session: Arc<Session>,
+    control: Arc<Control>,
+    patience: Patience,
+    /// Bytes the engine reads before those of the connection.
+    replay: Vec<u8>,
+    /// Bytes the engine writes first that the client already got from the gate.
+    swallow_len: usize,
+    outgoing: OutgoingFrames,
+    /// Rewritten bytes on their way out.
+    pending: Vec<u8>,
+    stall: Option<Pin<Box<Sleep>>>,
+    silence: Pin<Box<Sleep>>,
+    last_read: Instant,
+}
+
+impl WireStream {
+    pub(crate) fn new(
+        io: TokioIo<Upgraded>,
+        session: Arc<Session>,
+        control: Arc<Control>,
+        patience: Patience,
+        replay: Vec<u8>,
+        swallow_len: usize,
+    ) -> Self {
+        Self {
+            io,
+            session,
+            control,
+            patience,
+            replay,
+            swallow_len,
+            outgoing: OutgoingFrames::default(),
+            pending: Vec::new(),
+            stall: None,
+            silence: Box::pin(sleep(patience.silence_max)),
+            last_read: Instant::now(),
+        }
+    }
+
+    /// Whether outgoing bytes can be handed on without a copy.
+    fn is_transparent(&self) -> bool {
+        self.pending.is_empty()
+            && self.swallow_len == 0
+            && !self.outgoing.holds_bytes()
+            && !self.session.answers.any()
+    }
+
+    /// Writes out what was rewritten.
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pending.is_empty() {
+            let result = Pin::new(&mut self.io).poll_write(cx, &self.pending);
+            let written = ready!(self.watch_progress(cx, result))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.pending.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Turns a write that makes no progress for too long into an error, for good.
+    fn watch_progress<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.stall = None;
+            return result;
+        }
+        let after = self.patience.write_stall_after;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(after)));
+        ready!(stall.as_mut().poll(cx));
+        self.control.kill();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Ends the stream if the client has been silent for longer than a living one can be.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            ready!(self.silence.as_mut().poll(cx));
+            let deadline = self.last_read + self.patience.silence_max;
+            if Instant::now() >= deadline {
+                self.control.kill();
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            self.silence = Box::pin(sleep_until(deadline));
+        }
+    }
+}
+
+impl Drop for WireStream {
+    /// The engine forgets a session whose upgrade fails half-way, but does not end it. For one that it is
+    /// ending by itself this is a request it refuses.
+    fn drop(&mut self) {
+        self.session.websocket_gone();
+    }
+}
+
+impl std::fmt::Debug for WireStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WireStream").field("control", &self.control).finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for WireStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.control.reader.register(cx.waker());
+        this.control.check()?;
+        if !this.replay.is_empty() {
+            let len = this.replay.len().min(buf.remaining());
+            buf.put_slice(&this.replay[..len]);
+            this.replay.drain(..len);
+            if this.replay.is_empty() {
+                this.replay = Vec::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if this.control.closing.load(Ordering::Acquire) {
+            return Poll::Ready(Ok(())); // zero bytes: the end
+        }
+        match Pin::new(&mut this.io).poll_read(cx, buf) {
+            Poll::Ready(result) => {
+                this.last_read = Instant::now();
+                Poll::Ready(result)
+            }
+            Poll::Pending => this.poll_silence(cx).map(Err),
+        }
+    }
+}
+
+impl AsyncWrite for WireStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.control.writer.register(cx.waker());
+        this.control.check()?;
+        ready!(this.poll_pending(cx))?;
+        if this.is_transparent() {
+            let result = Pin::new(&mut this.io).poll_write(cx, buf);
+            let written = ready!(this.watch_progress(cx, result))?;
+            this.outgoing.passed(&buf[..written]);
+            return Poll::Ready(Ok(written));
+        }
+        let swallowed = this.swallow_len.min(buf.len());
+        this.swallow_len -= swallowed;
+        this.outgoing.take(&buf[swallowed..], &this.session.answers, &mut this.pending);
+        // Whatever cannot be written now goes out with the flush that follows every write.
+        if let Poll::Ready(result) = this.poll_pending(cx) {
+            result?;
+        }
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.control.writer.register(cx.waker());
+        this.control.check()?;
+        ready!(this.poll_pending(cx))?;
+        let result = Pin::new(&mut this.io).poll_flush(cx);
+        this.watch_progress(cx, result)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.control.writer.register(cx.waker());
+        this.control.check()?;
+        ready!(this.poll_pending(cx))?;
+        let result = Pin::new(&mut this.io).poll_shutdown(cx);
+        this.watch_progress(cx, result)
+    }
+}
