@@ -1,1 +1,3 @@
 //! The vocabularies of existing frontends, a folder each.
+
+pub mod direct;
