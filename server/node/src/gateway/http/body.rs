@@ -7,6 +7,7 @@ use axum::{
 };
 use http::StatusCode;
 use serde_json::{Map, Value};
+use sockeye_core::ChatError;
 
 use super::reply::refusal;
 
@@ -18,6 +19,18 @@ impl JsonObject {
     /// The text under `key`; `None` when it is absent or no text (an object there would be an operator injection).
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).and_then(Value::as_str)
+    }
+}
+
+/// The text under `key`, which may be absent or `null`.
+///
+/// # Errors
+/// `Invalid` with code `field_no_text` when something else is there.
+pub fn optional_text<'a>(object: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, ChatError> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(ChatError::invalid("field_no_text", format!("`{key}` must be a text"))),
     }
 }
 

@@ -1,14 +1,17 @@
 //! HTTP around the contracts' routes: what every answer has, whichever route gave it.
 
+pub mod api;
 pub mod body;
 pub mod cookies;
 mod cors;
+pub mod date;
 mod headers;
 mod health;
 mod landing;
 pub mod limits;
 mod media;
 pub mod origin;
+pub mod page;
 pub mod reply;
 mod request_log;
 mod static_files;

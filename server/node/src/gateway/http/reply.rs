@@ -40,10 +40,17 @@ pub fn status_of(error: &ChatError) -> StatusCode {
 pub fn error(error: &ChatError) -> Response {
     match error {
         ChatError::TooMany { retry_after_ms } => too_many(*retry_after_ms),
-        ChatError::Unavailable { what, source } => {
-            tracing::error!(what, source = source.as_deref().map(tracing::field::display), "request failed");
+        ChatError::Unavailable { .. } => {
+            log_failure(error);
             refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), &error.to_string())
         }
         _ => refusal(status_of(error), error.code(), &error.to_string()),
+    }
+}
+
+/// Logs an error that is ours and not the asker's, for whoever answers it in their own words.
+pub fn log_failure(error: &ChatError) {
+    if let ChatError::Unavailable { what, source } = error {
+        tracing::error!(what, source = source.as_deref().map(tracing::field::display), "request failed");
     }
 }

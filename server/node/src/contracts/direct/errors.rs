@@ -1,0 +1,86 @@
+//! Failures in this contract's words: `{"message": ...}`, which its frontend shows as they are.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use serde_json::json;
+use sockeye_core::ChatError;
+
+use crate::gateway::{Unidentified, contract::Refused, reply};
+
+/// Why a request of this contract failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// By a rule of the contract.
+    Said(StatusCode, &'static str),
+    /// By the chat; `unavailable` is the text when the fault is ours.
+    Chat { error: ChatError, unavailable: &'static str },
+}
+
+impl Failure {
+    pub const NO_TOKEN: Self = Self::Said(StatusCode::UNAUTHORIZED, "Unauthorized - No Token Provided");
+    pub const BAD_ID: Self = Self::Said(StatusCode::BAD_REQUEST, "Invalid user id");
+
+    pub const fn bad_request(text: &'static str) -> Self {
+        Self::Said(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// Signing up, in and out spell "Internal Server Error" their own way.
+    pub fn of_account(error: ChatError) -> Self {
+        Self::Chat { error, unavailable: "Internal Server Error" }
+    }
+}
+
+impl From<ChatError> for Failure {
+    fn from(error: ChatError) -> Self {
+        Self::Chat { error, unavailable: "Internal server error" }
+    }
+}
+
+impl From<Unidentified> for Failure {
+    fn from(reason: Unidentified) -> Self {
+        match reason {
+            Unidentified::NoToken => Self::NO_TOKEN,
+            Unidentified::Refused(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (error, unavailable) = match self {
+            Self::Said(status, text) => return said(status, text),
+            Self::Chat { error, unavailable } => (error, unavailable),
+        };
+        match error.code() {
+            "email_taken" => said(StatusCode::BAD_REQUEST, "Email already exists"),
+            // 400 and not 401: the frontend was written against it.
+            "bad_credentials" => said(StatusCode::BAD_REQUEST, "Invalid credentials"),
+            "token_invalid" | "token_expired" => said(StatusCode::UNAUTHORIZED, refusal(Refused::BadProof)),
+            "user_gone" => said(StatusCode::NOT_FOUND, refusal(Refused::UserGone)),
+            "message_empty" => said(StatusCode::BAD_REQUEST, "Text or image is required."),
+            "no_such_receiver" => said(StatusCode::NOT_FOUND, "Receiver not found."),
+            "unavailable" => {
+                reply::log_failure(&error);
+                said(StatusCode::INTERNAL_SERVER_ERROR, unavailable)
+            }
+            _ => reply::error(&error),
+        }
+    }
+}
+
+/// The text for a refused socket (Chatify's words; the base has none).
+pub fn refusal(reason: Refused) -> &'static str {
+    match reason {
+        Refused::NoProof => "Unauthorized - No Token Provided",
+        Refused::BadProof => "Unauthorized - Invalid Token",
+        Refused::UserGone => "User not found",
+        Refused::OtherUser | Refused::Unavailable => "Unauthorized - Authentication failed",
+    }
+}
+
+fn said(status: StatusCode, text: &str) -> Response {
+    (status, Json(json!({ "message": text }))).into_response()
+}

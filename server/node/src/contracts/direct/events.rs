@@ -1,0 +1,41 @@
+//! The socket's vocabulary: `getOnlineUsers` and `newMessage` out, nothing in.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use sockeye_core::{ChatError, id::UserId, message::Message};
+
+use super::wire::MessageDocument;
+use crate::gateway::contract::{Claim, ClientEvent, OutEvent};
+
+/// The base frontend says `?userId=`, Chatify's nothing.
+pub fn claimed_user(query: &HashMap<String, String>) -> Claim {
+    match query.get("userId").map(|id| id.parse()) {
+        None => Claim::None,
+        Some(Ok(user)) => Claim::User(user),
+        // `undefined`, from a page that connects before it knows who it is.
+        Some(Err(_)) => Claim::Nobody,
+    }
+}
+
+pub fn online(users: &[UserId]) -> OutEvent {
+    OutEvent { name: "getOnlineUsers", args: vec![json!(users)] }
+}
+
+pub fn message(message: &Message, base_url: &str) -> OutEvent {
+    OutEvent { name: "newMessage", args: vec![json!(MessageDocument::of(message, base_url))] }
+}
+
+/// This contract's clients send no events; whoever does and waits for an answer gets one.
+pub fn unknown(event: &ClientEvent) -> Vec<Value> {
+    tracing::debug!(args = event.args.len(), "event of no meaning");
+    acknowledged("no_such_event", "There is no such event")
+}
+
+pub fn refused(error: &ChatError) -> Vec<Value> {
+    acknowledged(error.code(), &error.to_string())
+}
+
+fn acknowledged(code: &str, message: &str) -> Vec<Value> {
+    vec![json!({ "status": "error", "code": code, "message": message })]
+}

@@ -1,0 +1,93 @@
+//! `/api/messages`: people, histories, sending.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::StatusCode;
+use sockeye_core::{ChatError, Outgoing, conversation::ConversationId, message::Origin, user::User};
+
+use super::{
+    errors::Failure,
+    viewer::{Peer, Viewer},
+    wire::{MessageDocument, UserDocument},
+};
+use crate::gateway::{
+    BaseUrl, Gateway, JsonObject,
+    http::{
+        body::optional_text,
+        page::{HistoryQuery, PeopleQuery},
+    },
+};
+
+pub fn routes(gateway: &Gateway) -> Router {
+    Router::new()
+        .route("/users", get(people))
+        // Chatify's names.
+        .route("/contacts", get(people))
+        .route("/chats", get(partners))
+        .route("/{id}", get(history))
+        .route("/send/{id}", post(send))
+        .with_state(gateway.clone())
+}
+
+async fn people(
+    State(gateway): State<Gateway>,
+    Viewer(viewer): Viewer,
+    BaseUrl(base_url): BaseUrl,
+    PeopleQuery(page): PeopleQuery,
+) -> Result<Response, Failure> {
+    Ok(documents(&gateway.chat.list_people(viewer.id, page).await?, &base_url))
+}
+
+async fn partners(
+    State(gateway): State<Gateway>,
+    Viewer(viewer): Viewer,
+    BaseUrl(base_url): BaseUrl,
+) -> Result<Response, Failure> {
+    Ok(documents(&gateway.chat.list_partners(viewer.id).await?, &base_url))
+}
+
+async fn history(
+    State(gateway): State<Gateway>,
+    Viewer(viewer): Viewer,
+    Peer(peer): Peer,
+    BaseUrl(base_url): BaseUrl,
+    HistoryQuery(page): HistoryQuery,
+) -> Result<Response, Failure> {
+    let conversation = ConversationId::direct(viewer.id, peer);
+    let messages = match gateway.chat.read_history(viewer.id, conversation, page).await {
+        Ok(messages) => messages,
+        // As the original answers for somebody it does not know.
+        Err(ChatError::NotFound { code: "no_such_receiver", .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let messages: Vec<_> = messages.iter().map(|message| MessageDocument::of(message, &base_url)).collect();
+    Ok(Json(messages).into_response())
+}
+
+async fn send(
+    State(gateway): State<Gateway>,
+    Viewer(viewer): Viewer,
+    Peer(peer): Peer,
+    BaseUrl(base_url): BaseUrl,
+    JsonObject(body): JsonObject,
+) -> Result<Response, Failure> {
+    let text = optional_text(&body, "text")?.unwrap_or_default().to_owned();
+    let client_id = optional_text(&body, "clientId")?.filter(|name| !name.is_empty()).map(str::to_owned);
+    let picture = match optional_text(&body, "image")?.filter(|image| !image.is_empty()) {
+        Some(data_url) => Some(gateway.chat.keep_picture(data_url).await?),
+        None => None,
+    };
+    let to = ConversationId::direct(viewer.id, peer);
+    let outgoing = Outgoing { sender: viewer.id, to, text, picture, client_id, origin: Origin::Request };
+    let message = gateway.chat.send_message(outgoing).await?;
+    Ok((StatusCode::CREATED, Json(MessageDocument::of(&message, &base_url))).into_response())
+}
+
+fn documents(users: &[User], base_url: &str) -> Response {
+    let users: Vec<_> = users.iter().map(|user| UserDocument::of(user, base_url)).collect();
+    Json(users).into_response()
+}

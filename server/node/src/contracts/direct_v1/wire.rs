@@ -1,0 +1,185 @@
+//! The JSON shapes. Every user also has `profilePic`, which the frontend's sidebar and bubbles read and the original
+//! never sends.
+
+use serde::Serialize;
+use sockeye_core::{
+    id::{MessageId, UserId},
+    message::Message,
+    time::Timestamp,
+    user::User,
+};
+
+use crate::gateway::http::date::Date;
+
+/// Around a user: the frontend reads `body.user`. `token` is a secret: no `Debug`.
+#[derive(Serialize)]
+pub struct UserAnswer<'a, T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'static str>,
+    pub user: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<&'a str>,
+}
+
+/// Around messages and people: the frontend reads `body.data`.
+#[derive(Debug, Serialize)]
+pub struct DataAnswer<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'static str>,
+    pub data: T,
+}
+
+/// The user in the answer to sign-up and log-in.
+#[derive(Debug, Serialize)]
+pub struct Account<'a> {
+    #[serde(rename = "_id")]
+    id: UserId,
+    email: &'a str,
+    full_name: &'a str,
+    profile_picture: String,
+    bio: &'a str,
+    #[serde(rename = "profilePic")]
+    profile_pic: String,
+}
+
+/// One of the list of people.
+#[derive(Debug, Serialize)]
+pub struct Person<'a> {
+    #[serde(rename = "_id")]
+    id: UserId,
+    email: &'a str,
+    full_name: &'a str,
+    profile_picture: String,
+    bio: &'a str,
+    o_auth_provider: &'static str,
+    o_auth_id: &'static str,
+    #[serde(rename = "profilePic")]
+    profile_pic: String,
+}
+
+/// A user as kept, without the password.
+#[derive(Debug, Serialize)]
+pub struct UserDocument<'a> {
+    #[serde(rename = "_id")]
+    id: UserId,
+    email: &'a str,
+    full_name: &'a str,
+    profile_picture: String,
+    bio: &'a str,
+    o_auth_provider: &'static str,
+    o_auth_id: &'static str,
+    #[serde(rename = "createdAt")]
+    created_at: Date,
+    #[serde(rename = "updatedAt")]
+    updated_at: Date,
+    #[serde(rename = "__v")]
+    version: u8,
+    #[serde(rename = "profilePic")]
+    profile_pic: String,
+}
+
+/// A message. `image` is an empty text when there is none, wherever the message is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageDocument<'a> {
+    #[serde(rename = "_id")]
+    id: MessageId,
+    sender_id: UserId,
+    receiver_id: UserId,
+    text: &'a str,
+    image: String,
+    created_at: Date,
+    updated_at: Date,
+    #[serde(rename = "__v")]
+    version: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+}
+
+/// A message as the socket brings it: milliseconds since 1970 in `timestamp` beside everything else.
+#[derive(Debug, Serialize)]
+pub struct SocketMessage<'a> {
+    #[serde(flatten)]
+    message: MessageDocument<'a>,
+    timestamp: Timestamp,
+}
+
+/// Accounts are made here; nobody signs in through another site.
+const PROVIDER: &str = "local";
+
+impl<'a> Account<'a> {
+    pub fn of(user: &'a User, base_url: &str) -> Self {
+        let picture = picture(user, base_url);
+        Self {
+            id: user.id,
+            email: &user.email,
+            full_name: &user.name,
+            profile_picture: picture.clone(),
+            bio: &user.bio,
+            profile_pic: picture,
+        }
+    }
+}
+
+impl<'a> Person<'a> {
+    pub fn of(user: &'a User, base_url: &str) -> Self {
+        let Account { id, email, full_name, profile_picture, bio, profile_pic } = Account::of(user, base_url);
+        Self {
+            id,
+            email,
+            full_name,
+            profile_picture,
+            bio,
+            o_auth_provider: PROVIDER,
+            o_auth_id: "",
+            profile_pic,
+        }
+    }
+}
+
+impl<'a> UserDocument<'a> {
+    pub fn of(user: &'a User, base_url: &str) -> Self {
+        let Account { id, email, full_name, profile_picture, bio, profile_pic } = Account::of(user, base_url);
+        Self {
+            id,
+            email,
+            full_name,
+            profile_picture,
+            bio,
+            o_auth_provider: PROVIDER,
+            o_auth_id: "",
+            created_at: Date(user.created_at),
+            updated_at: Date(user.updated_at),
+            version: 0,
+            profile_pic,
+        }
+    }
+}
+
+impl<'a> MessageDocument<'a> {
+    pub fn of(message: &'a Message, base_url: &str) -> Self {
+        // All conversations of this contract are direct, so there always is a peer.
+        let receiver_id = message.conversation.peer_of(message.sender).unwrap_or(message.sender);
+        Self {
+            id: message.id,
+            sender_id: message.sender,
+            receiver_id,
+            text: &message.text,
+            image: message.picture.as_ref().map(|picture| picture.url(base_url)).unwrap_or_default(),
+            created_at: Date(message.created_at),
+            updated_at: Date(message.created_at),
+            version: 0,
+            client_id: message.client_id.as_deref(),
+        }
+    }
+}
+
+impl<'a> SocketMessage<'a> {
+    pub fn of(message: &'a Message, base_url: &str) -> Self {
+        Self { message: MessageDocument::of(message, base_url), timestamp: message.created_at }
+    }
+}
+
+fn picture(user: &User, base_url: &str) -> String {
+    user.picture.as_ref().map(|picture| picture.url(base_url)).unwrap_or_default()
+}
