@@ -7,9 +7,9 @@ use sockeye_adapters::{
     blobs::DirectoryBlobs,
     bus::LocalBus,
     limiter::LocalLimiter,
-    log::{EmbeddedLog, EmbeddedLogOptions},
+    log::embedded::{EmbeddedLog, EmbeddedLogOptions},
     presence::LocalPresence,
-    store::{SqliteStore, SqliteStoreOptions},
+    store::sqlite::{SqliteStore, SqliteStoreOptions},
 };
 use sockeye_core::{
     Bounds, Chat, Ports,
@@ -56,7 +56,8 @@ pub async fn run(config: Config) -> Result<(), String> {
         ContractName::Direct => Arc::new(Direct::new()),
         ContractName::DirectV1 => Arc::new(DirectV1::new()),
     };
-    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
+        (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let data_dir = &config.storage.data_dir;
     let secret = secret::read_or_make(config.auth.jwt_secret.as_deref(), data_dir, &*entropy)?;
     let ports = embedded(&config, &secret, contract.profile().user_claim, clock.clone(), entropy)?;
@@ -74,8 +75,12 @@ pub async fn run(config: Config) -> Result<(), String> {
         presence_coalesce: config.wire.presence_coalesce,
     };
     lifecycle.spawn("delivery", delivery.run(lifecycle.stop()));
-    lifecycle.spawn("dispatch", Dispatcher { log: ports.log.clone(), bus: ports.bus.clone() }.run(lifecycle.stop()));
-    lifecycle.spawn("store", Storer { log: ports.log.clone(), store: ports.store.clone() }.run(lifecycle.stop()));
+    lifecycle.spawn(
+        "dispatch",
+        Dispatcher { log: ports.log.clone(), bus: ports.bus.clone() }.run(lifecycle.stop()),
+    );
+    lifecycle
+        .spawn("store", Storer { log: ports.log.clone(), store: ports.store.clone() }.run(lifecycle.stop()));
 
     let gateway = gateway(&config, chat, contract.as_ref(), clock.clone());
     let wire = Wire::new(
@@ -97,7 +102,8 @@ pub async fn run(config: Config) -> Result<(), String> {
     });
 
     let address = SocketAddr::new(config.http.host, config.http.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
     announce(bound, contract.profile().name, data_dir);
 
@@ -230,6 +236,7 @@ fn warn_about(config: &Config) {
 }
 
 fn announce(bound: SocketAddr, contract: &str, data_dir: &Path) {
-    let shown = if bound.ip().is_unspecified() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
+    let shown =
+        if bound.ip().is_unspecified() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
     tracing::info!(url = %format!("http://{shown}"), contract, data_dir = %data_dir.display(), "listening");
 }

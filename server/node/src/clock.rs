@@ -26,7 +26,10 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         // Without randomness no id and no token is safe to make.
-        #[expect(clippy::expect_used, reason = "the system's random source fails only before the system is up")]
+        #[expect(
+            clippy::expect_used,
+            reason = "the system's random source fails only before the system is up"
+        )]
         getrandom::fill(bytes).expect("the system's random source works");
     }
 }

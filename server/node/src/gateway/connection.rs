@@ -335,7 +335,8 @@ impl Owner<'_> {
     fn expiry(&self) -> Instant {
         const FAR_MS: u64 = 365 * 24 * 3600 * 1000;
         let now = self.shared.clock.now();
-        let left = self.proven.session.map_or(FAR_MS, |session| session.expires_at.millis_since(now).min(FAR_MS));
+        let left =
+            self.proven.session.map_or(FAR_MS, |session| session.expires_at.millis_since(now).min(FAR_MS));
         Instant::now() + Duration::from_millis(left)
     }
 }

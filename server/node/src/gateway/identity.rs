@@ -28,7 +28,8 @@ pub fn tokens(auth: &Value, credentials: &[Credentials], cookie: &str) -> Vec<St
         bearer_token(token).unwrap_or(token).to_owned()
     });
     let mut tokens: Vec<String> = explicit.into_iter().filter(|token| !token.is_empty()).collect();
-    let bearers = credentials.iter().filter_map(|seen| seen.authorization.as_deref()).filter_map(bearer_token);
+    let bearers =
+        credentials.iter().filter_map(|seen| seen.authorization.as_deref()).filter_map(bearer_token);
     tokens.extend(bearers.map(str::to_owned));
     let cookies = credentials.iter().filter_map(|seen| seen.cookie.as_deref());
     tokens.extend(cookies.filter_map(|header| cookie_token(header, cookie)));
@@ -50,7 +51,10 @@ pub async fn prove(chat: &Chat, claim: Claim, tokens: &[String]) -> Result<Prove
             Ok(_) => refused = Refused::OtherUser,
             Err(ChatError::NotFound { .. }) => refused = Refused::UserGone,
             Err(ChatError::Unavailable { source, .. }) => {
-                tracing::error!(source = source.as_deref().map(tracing::field::display), "could not authenticate");
+                tracing::error!(
+                    source = source.as_deref().map(tracing::field::display),
+                    "could not authenticate"
+                );
                 return Err(Refused::Unavailable);
             }
             Err(_) => refused = Refused::BadProof,
@@ -78,7 +82,8 @@ mod tests {
 
     #[test]
     fn explicit_tokens_come_before_cookies() {
-        let credentials = [seen(Some("a=1; jwt=cookie"), None), seen(Some("jwt=cookie"), Some("Bearer header"))];
+        let credentials =
+            [seen(Some("a=1; jwt=cookie"), None), seen(Some("jwt=cookie"), Some("Bearer header"))];
         assert_eq!(tokens(&json!({ "token": "auth" }), &credentials, "jwt"), ["auth", "header", "cookie"]);
         assert_eq!(tokens(&json!({ "token": "Bearer auth" }), &[], "jwt"), ["auth"]);
         assert!(tokens(&json!({ "token": 7 }), &[seen(Some("other=1"), Some("Basic x"))], "jwt").is_empty());

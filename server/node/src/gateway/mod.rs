@@ -55,8 +55,8 @@ impl Gateway {
 
     /// The `Set-Cookie` value for a fresh session.
     pub fn session_cookie(&self, signed_in: &SignedIn) -> HeaderValue {
-        let lifetime_ms = signed_in.session.expires_at.millis_since(self.chat.now());
-        cookies::session_cookie(self.profile.cookie, &signed_in.token.0, lifetime_ms, self.cookies)
+        let (now, expires_at) = (self.chat.now(), signed_in.session.expires_at);
+        cookies::session_cookie(self.profile.cookie, &signed_in.token.0, now, expires_at, self.cookies)
     }
 
     /// The `Set-Cookie` value that ends one.

@@ -1,7 +1,11 @@
 //! The cookie that carries a session's token.
 
-use cookie::{Cookie, SameSite, time::Duration};
+use cookie::{
+    Cookie, SameSite,
+    time::{Duration, OffsetDateTime},
+};
 use http::{HeaderMap, HeaderValue, header};
+use sockeye_core::time::Timestamp;
 
 /// How cookies are set (`SOCKEYE_COOKIE_*`).
 #[derive(Debug, Clone, Copy)]
@@ -11,15 +15,23 @@ pub struct CookieRules {
     pub same_site: SameSite,
 }
 
-/// `name=token; Max-Age=...; Path=/; HttpOnly; SameSite=...` (contracts, "Authentication").
-pub fn session_cookie(name: &str, token: &str, lifetime_ms: u64, rules: CookieRules) -> HeaderValue {
-    let seconds = i64::try_from(lifetime_ms / 1000).unwrap_or(i64::MAX);
-    render(name, token, Duration::seconds(seconds), rules)
+/// `name=token; HttpOnly; SameSite=...; Path=/; Max-Age=...; Expires=...` (contracts, "Authentication").
+pub fn session_cookie(
+    name: &str,
+    token: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+    rules: CookieRules,
+) -> HeaderValue {
+    // Tokens end at whole seconds: rounding up keeps a week a week.
+    let seconds = i64::try_from(expires_at.millis_since(now).div_ceil(1000)).unwrap_or(i64::MAX);
+    render(name, token, Duration::seconds(seconds), expires_at, rules)
 }
 
 /// Makes the browser forget the cookie.
 pub fn cleared_cookie(name: &str, rules: CookieRules) -> HeaderValue {
-    render(name, "", Duration::ZERO, rules)
+    // The one date every client understands as long ago.
+    render(name, "", Duration::ZERO, Timestamp::default(), rules)
 }
 
 /// `Authorization: Bearer <token>` first, else the cookie.
@@ -50,25 +62,22 @@ pub fn cookie_token(value: &str, name: &str) -> Option<String> {
         .filter(|token| !token.is_empty())
 }
 
-fn render(name: &str, value: &str, max_age: Duration, rules: CookieRules) -> HeaderValue {
-    let expires = if max_age.is_zero() {
-        // The one date every client understands as "long ago".
-        cookie::time::OffsetDateTime::UNIX_EPOCH.into()
-    } else {
-        None
-    };
-    let mut cookie = Cookie::build((name.to_owned(), value.to_owned()))
+fn render(
+    name: &str,
+    value: &str,
+    max_age: Duration,
+    expires_at: Timestamp,
+    rules: CookieRules,
+) -> HeaderValue {
+    let seconds = i64::try_from(expires_at.as_millis() / 1000).unwrap_or(i64::MAX);
+    let expires = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let cookie = Cookie::build((name.to_owned(), value.to_owned()))
         .max_age(max_age)
+        .expires(expires)
         .path("/")
         .http_only(true)
-        .same_site(rules.same_site);
-    if rules.secure {
-        cookie = cookie.secure(true);
-    }
-    if let Some(expires) = expires {
-        let expires: cookie::time::OffsetDateTime = expires;
-        cookie = cookie.expires(expires);
-    }
+        .same_site(rules.same_site)
+        .secure(rules.secure);
     // Tokens and the fixed attributes are visible ASCII, which is what header values may hold.
     HeaderValue::from_str(&cookie.build().to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -81,10 +90,20 @@ mod tests {
 
     #[test]
     fn a_session_cookie_is_what_the_contracts_say() {
-        let cookie = session_cookie("jwt", "abc", 604_800_000, RULES);
-        assert_eq!(cookie, "jwt=abc; HttpOnly; SameSite=Strict; Path=/; Max-Age=604800");
-        let secure = session_cookie("jwt", "abc", 1000, CookieRules { secure: true, ..RULES });
+        let (now, week_later) =
+            (Timestamp::from_millis(1_700_000_000_123), Timestamp::from_millis(1_700_604_800_000));
+        let cookie = session_cookie("jwt", "abc", now, week_later, RULES);
+        let expected = "jwt=abc; HttpOnly; SameSite=Strict; Path=/; Max-Age=604800; Expires=Tue, 21 Nov 2023 22:13:20 GMT";
+        assert_eq!(cookie, expected);
+        let secure = session_cookie("jwt", "abc", now, week_later, CookieRules { secure: true, ..RULES });
         assert!(secure.to_str().unwrap().contains("; Secure"));
+    }
+
+    #[test]
+    fn a_cleared_cookie_is_long_expired() {
+        let cleared = cleared_cookie("jwt", RULES);
+        assert!(cleared.to_str().unwrap().starts_with("jwt=; "));
+        assert!(cleared.to_str().unwrap().ends_with("Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"));
     }
 
     #[test]

@@ -10,15 +10,20 @@ use crate::gateway::contract::Profile;
 pub(super) fn routes(profile: Profile) -> Router {
     let name = profile.name;
     Router::new()
-        .route("/", get(move |base_url: BaseUrl, headers: HeaderMap| async move { page(name, &base_url.0, &headers) }))
+        .route(
+            "/",
+            get(
+                move |base_url: BaseUrl, headers: HeaderMap| async move { page(name, &base_url.0, &headers) },
+            ),
+        )
         .fallback(|| async { reply::refusal(StatusCode::NOT_FOUND, "not_found", "There is nothing here") })
 }
 
 fn page(contract: &str, base_url: &str, headers: &HeaderMap) -> axum::response::Response {
     let version = env!("CARGO_PKG_VERSION");
-    let wants_page = headers.get(header::ACCEPT).is_some_and(|accept| {
-        accept.to_str().is_ok_and(|accept| accept.contains("text/html"))
-    });
+    let wants_page = headers
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
     if !wants_page {
         return Json(json!({ "name": "sockeye", "version": version, "contract": contract })).into_response();
     }

@@ -9,7 +9,7 @@ use axum::{
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower::service_fn;
 use tower_http::services::ServeDir;
 
@@ -22,16 +22,17 @@ pub(super) fn routes(dir: &Path) -> Router {
     let index = dir.join("index.html");
     let fallback = service_fn(move |request: Request| {
         let index = index.clone();
-        async move { Ok::<_, std::convert::Infallible>(index_or_nothing(index, &request).await) }
+        let (parts, _) = request.into_parts();
+        async move { Ok::<_, std::convert::Infallible>(index_or_nothing(index, &parts).await) }
     });
     Router::new().fallback_service(ServeDir::new(dir).fallback(fallback)).layer(from_fn(cache))
 }
 
 /// A page for people's browsers; for a missing script or picture a page would only confuse.
-async fn index_or_nothing(index: PathBuf, request: &Request) -> Response {
-    let path = request.uri().path();
+async fn index_or_nothing(index: PathBuf, request: &Parts) -> Response {
+    let path = request.uri.path();
     let is_file = Path::new(path).extension().is_some();
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_read = matches!(request.method, Method::GET | Method::HEAD);
     if is_file || !is_read || path.starts_with("/api/") {
         return reply::refusal(StatusCode::NOT_FOUND, "not_found", "There is nothing here");
     }
@@ -78,7 +79,9 @@ mod tests {
 
     #[test]
     fn only_names_with_a_hash_are_kept_forever() {
-        for hashed in ["/assets/index-DiwrgTda.js", "/static/js/main.3f2a91bc.js", "/static/css/2.1b2c3d4e.chunk.css"] {
+        for hashed in
+            ["/assets/index-DiwrgTda.js", "/static/js/main.3f2a91bc.js", "/static/css/2.1b2c3d4e.chunk.css"]
+        {
             assert!(is_hashed(hashed), "{hashed}");
         }
         for plain in ["/", "/index.html", "/avatar.png", "/socket-connection.js", "/vite.svg", "/a.b"] {

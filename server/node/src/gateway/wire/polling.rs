@@ -69,10 +69,12 @@ fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
     if polled.status() != StatusCode::OK {
         return polled;
     }
-    let binary = polled.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/octet-stream");
+    let binary =
+        polled.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/octet-stream");
     let mut body = polled.into_body();
     if session.eio == Eio::V4 && session.answers.any() {
-        let completed = std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
+        let completed =
+            std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
         body = completed.map_or(body, Bytes::from);
     }
     if closing && !binary {
@@ -103,7 +105,11 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
             let request = gate.requests.post(session.eio, session.sid(), content_type, body);
             let answered = gate.engine.http(request).await;
             abort.disarm();
-            if answered.status() == StatusCode::OK { answer::payload(answered.into_body(), false) } else { answered }
+            if answered.status() == StatusCode::OK {
+                answer::payload(answered.into_body(), false)
+            } else {
+                answered
+            }
         }
         Err(Unread::TooLarge) => {
             abort.disarm(); // the Node server keeps the session too

@@ -174,7 +174,8 @@ pub(crate) struct Busy {
 
 impl Busy {
     fn claim(session: &Arc<Session>, flag: fn(&Session) -> &AtomicBool) -> Option<Self> {
-        let claimed = flag(session).compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let claimed =
+            flag(session).compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok();
         claimed.then(|| Self { session: session.clone(), flag })
     }
 }

@@ -49,7 +49,11 @@ impl Control {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.killed.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if self.killed.load(Ordering::Acquire) {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -124,7 +128,11 @@ impl WireStream {
     }
 
     /// Turns a write that makes no progress for too long into an error, for good.
-    fn watch_progress<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch_progress<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stall = None;
             return result;

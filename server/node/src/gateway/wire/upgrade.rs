@@ -27,9 +27,12 @@ const RELEASE_POLL_EVERY: Duration = Duration::from_millis(30);
 
 pub(crate) fn is_websocket_upgrade(request: &Request<Body>) -> bool {
     let has = |name, token: &str| {
-        request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
-        })
+        request
+            .headers()
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
     };
     request.method() == Method::GET
         && has(header::UPGRADE, "websocket")
@@ -55,7 +58,8 @@ pub(crate) fn open(
         let Ok(session) = gate.open_session(&parts, query, eio, TransportName::Websocket, slot).await else {
             return;
         };
-        let open = frames::server_frame(TEXT, gate.open_packet(&session, TransportName::Websocket).as_bytes());
+        let open =
+            frames::server_frame(TEXT, gate.open_packet(&session, TransportName::Websocket).as_bytes());
         match tokio::time::timeout(gate.config.write_stall_after, io.write_all(&open)).await {
             Ok(Ok(())) => hand_over(&gate, io, session, Vec::new()),
             Ok(Err(_)) | Err(_) => session.kill(),
