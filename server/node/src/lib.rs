@@ -2,3 +2,6 @@
 
 pub mod contracts;
 pub mod gateway;
+
+#[cfg(test)]
+mod testing;
