@@ -46,7 +46,12 @@ impl Window {
 
     /// Whether forgetting the window changes nothing.
     pub fn is_idle(&self, rule: &Rule, now: Timestamp) -> bool {
-        now >= self.blocked_until && now.millis_since(self.started_at) >= rule.window_ms
+        now >= self.idle_at(rule)
+    }
+
+    /// From when on forgetting the window changes nothing.
+    pub fn idle_at(&self, rule: &Rule) -> Timestamp {
+        self.blocked_until.max(self.started_at.plus_millis(rule.window_ms))
     }
 }
 

@@ -9,3 +9,6 @@ pub mod lifecycle;
 pub mod logging;
 mod secret;
 pub mod worker;
+
+#[cfg(test)]
+mod testing;

@@ -84,3 +84,60 @@ pub fn refusal(reason: Refused) -> &'static str {
 fn said(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn answer(failure: Failure) -> (u16, Value) {
+        let response = failure.into_response();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    fn unavailable() -> ChatError {
+        ChatError::Unavailable { what: "the store", source: None }
+    }
+
+    #[tokio::test]
+    async fn the_frontend_reads_the_originals_texts() {
+        let unproven = |code| ChatError::Unauthenticated { code, message: "other words" };
+        let not_found = |code| ChatError::NotFound { code, message: "other words" };
+        let taken = ChatError::Conflict { code: "email_taken", message: "other words" };
+        for (failure, status, text) in [
+            (taken.into(), 400, "Email already exists"),
+            (unproven("bad_credentials").into(), 400, "Invalid credentials"),
+            (Unidentified::NoToken.into(), 401, "Unauthorized - No Token Provided"),
+            (Unidentified::Refused(unproven("token_invalid")).into(), 401, "Unauthorized - Invalid Token"),
+            (Unidentified::Refused(unproven("token_expired")).into(), 401, "Unauthorized - Invalid Token"),
+            (Unidentified::Refused(not_found("user_gone")).into(), 404, "User not found"),
+            (ChatError::invalid("message_empty", "").into(), 400, "Text or image is required."),
+            (not_found("no_such_receiver").into(), 404, "Receiver not found."),
+            (unavailable().into(), 500, "Internal server error"),
+            (Failure::of_account(unavailable()), 500, "Internal Server Error"),
+            (Failure::BAD_ID, 400, "Invalid user id"),
+        ] {
+            assert_eq!(answer(failure).await, (status, json!({ "message": text })));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_original_has_no_words_for_says_what_is_wrong() {
+        for (code, status) in [
+            ("image_too_large", 413),
+            ("image_type", 400),
+            ("text_too_long", 400),
+            ("password_too_long", 400),
+        ] {
+            let (answered, body) = answer(ChatError::invalid(code, "in words").into()).await;
+            assert_eq!(
+                (answered, &body["message"], &body["code"]),
+                (status, &"in words".into(), &code.into())
+            );
+        }
+    }
+}

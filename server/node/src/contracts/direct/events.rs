@@ -39,3 +39,37 @@ pub fn refused(error: &ChatError) -> Vec<Value> {
 fn acknowledged(code: &str, message: &str) -> Vec<Value> {
     vec![json!({ "status": "error", "code": code, "message": message })]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_claims_nobody_somebody_or_nothing() {
+        let claim = |id: &str| claimed_user(&HashMap::from([("userId".to_owned(), id.to_owned())]));
+        let id = "0123456789abcdef01234567";
+        assert_eq!(claim(id), Claim::User(id.parse().unwrap()));
+        for junk in ["undefined", "null", "", "0123456789abcdef0123456", "' or 1"] {
+            assert_eq!(claim(junk), Claim::Nobody, "{junk}");
+        }
+        assert_eq!(claimed_user(&HashMap::new()), Claim::None);
+    }
+
+    #[test]
+    fn whoever_asks_for_an_acknowledgement_gets_one() {
+        let event = ClientEvent { name: "typing".into(), args: vec![json!({})] };
+        assert_eq!(unknown(&event)[0]["status"], "error");
+        let limited = refused(&ChatError::TooMany { retry_after_ms: 1 });
+        assert_eq!(
+            limited,
+            [json!({ "status": "error", "code": "too_many_requests", "message": "too many requests" })]
+        );
+    }
+
+    #[test]
+    fn who_is_online_is_one_list() {
+        let id = "0123456789abcdef01234567";
+        let event = online(&[id.parse().unwrap()]);
+        assert_eq!((event.name, event.args), ("getOnlineUsers", vec![json!([id])]));
+    }
+}

@@ -5,6 +5,8 @@ mod auth;
 mod errors;
 mod events;
 mod messages;
+#[cfg(test)]
+mod tests;
 mod viewer;
 mod wire;
 

@@ -103,3 +103,82 @@ impl<'a> MessageDocument<'a> {
 fn picture(picture: Option<&Picture>, base_url: &str) -> String {
     picture.map(|picture| picture.url(base_url)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::to_string;
+    use sockeye_core::{
+        conversation::ConversationId,
+        id::ObjectId,
+        media::{ImageKind, MediaId},
+        time::Timestamp,
+    };
+
+    use super::*;
+
+    fn user(picture: Option<Picture>) -> User {
+        User {
+            id: UserId(ObjectId([0xa1; 12])),
+            email: "a@b.co".into(),
+            name: "A".into(),
+            password_hash: "$2b$secret".into(),
+            picture,
+            bio: "unseen".into(),
+            created_at: Timestamp::from_millis(1_700_000_000_000),
+            updated_at: Timestamp::from_millis(1_700_000_000_001),
+        }
+    }
+
+    #[test]
+    fn a_user_is_shown_in_the_originals_fields_and_order_without_the_password() {
+        assert_eq!(
+            to_string(&Account::of(&user(None), "http://h:1")).unwrap(),
+            r#"{"_id":"a1a1a1a1a1a1a1a1a1a1a1a1","fullName":"A","email":"a@b.co","profilePic":"","createdAt":"2023-11-14T22:13:20.000Z"}"#
+        );
+        let picture = Picture::External("https://pictures.test/a.png".into());
+        assert_eq!(
+            to_string(&UserDocument::of(&user(Some(picture)), "http://h:1")).unwrap(),
+            r#"{"_id":"a1a1a1a1a1a1a1a1a1a1a1a1","email":"a@b.co","fullName":"A","profilePic":"https://pictures.test/a.png","createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.001Z","__v":0}"#
+        );
+    }
+
+    #[test]
+    fn a_message_has_an_absolute_image_or_none() {
+        let (one, other) = (UserId(ObjectId([0xa1; 12])), UserId(ObjectId([0xb2; 12])));
+        let mut message = Message {
+            id: MessageId(ObjectId([0xc3; 12])),
+            conversation: ConversationId::direct(one, other),
+            sender: other,
+            text: String::new(),
+            picture: None,
+            created_at: Timestamp::from_millis(1_700_000_000_000),
+            client_id: None,
+        };
+        assert_eq!(
+            to_string(&MessageDocument::of(&message, "http://h:1")).unwrap(),
+            r#"{"_id":"c3c3c3c3c3c3c3c3c3c3c3c3","senderId":"b2b2b2b2b2b2b2b2b2b2b2b2","receiverId":"a1a1a1a1a1a1a1a1a1a1a1a1","text":"","createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z","__v":0}"#
+        );
+        let id = MediaId::new([0; 16], ImageKind::Png);
+        message.picture = Some(Picture::Stored(id));
+        message.client_id = Some("mine".into());
+        let shown = serde_json::to_value(MessageDocument::of(&message, "http://h:1")).unwrap();
+        assert_eq!(shown["image"], format!("http://h:1/media/{id}"));
+        assert_eq!(shown["clientId"], "mine");
+    }
+
+    #[test]
+    fn a_message_to_oneself_is_received_by_oneself() {
+        let me = UserId(ObjectId([0xa1; 12]));
+        let message = Message {
+            id: MessageId(ObjectId([0xc3; 12])),
+            conversation: ConversationId::direct(me, me),
+            sender: me,
+            text: "note".into(),
+            picture: None,
+            created_at: Timestamp::default(),
+            client_id: None,
+        };
+        let shown = serde_json::to_value(MessageDocument::of(&message, "")).unwrap();
+        assert_eq!(shown["senderId"], shown["receiverId"]);
+    }
+}

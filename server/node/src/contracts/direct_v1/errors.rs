@@ -116,3 +116,73 @@ fn validation(complaints: &Complaints) -> Response {
     let body = json!({ "message": "Validation error", "errors": complaints });
     (StatusCode::BAD_REQUEST, Json(body)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn answer(failure: Failure) -> (u16, Value) {
+        let response = failure.into_response();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    fn unavailable() -> ChatError {
+        ChatError::Unavailable { what: "the store", source: None }
+    }
+
+    #[tokio::test]
+    async fn the_frontend_reads_the_originals_texts() {
+        let taken = ChatError::Conflict { code: "email_taken", message: "other words" };
+        let wrong = ChatError::Unauthenticated { code: "bad_credentials", message: "other words" };
+        for (failure, status, text) in [
+            (taken.into(), 400, "User account already exists with this email"),
+            (wrong.into(), 400, "Invalid Credentials"),
+            (ChatError::invalid("message_empty", "").into(), 400, "Bad Request"),
+            (ChatError::invalid("field_no_text", "").into(), 400, "Bad Request"),
+            (Failure::BAD_REQUEST, 400, "Bad Request"),
+            (unavailable().into(), 500, "Internal Server Error"),
+            (Fault::from(unavailable()).into(), 500, "Failed to send message"),
+            (Fault::saying("Image upload failed")(unavailable()).into(), 500, "Image upload failed"),
+        ] {
+            assert_eq!(answer(failure).await, (status, json!({ "message": text })));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_without_proof_is_told_so_with_success_false() {
+        let unproven = |code| Unidentified::Refused(ChatError::Unauthenticated { code, message: "" });
+        let gone = ChatError::NotFound { code: "user_gone", message: "" };
+        for (reason, status, text) in [
+            (Unidentified::NoToken, 401, "Unauthorized"),
+            (unproven("token_invalid"), 401, "Invalid token"),
+            (unproven("token_expired"), 401, "Invalid token"),
+            (Unidentified::Refused(gone), 404, "User not found"),
+        ] {
+            let expected = json!({ "success": false, "message": text });
+            assert_eq!(answer(reason.into()).await, (status, expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_field_that_is_wrong_is_named() {
+        let long = ChatError::invalid("password_too_long", "in words");
+        let errors = json!({ "message": "Validation error", "errors": { "password": ["in words"] } });
+        assert_eq!(answer(long.into()).await, (400, errors));
+    }
+
+    #[tokio::test]
+    async fn what_the_original_has_no_words_for_says_what_is_wrong() {
+        for (code, status) in [("image_too_large", 413), ("image_type", 400), ("text_too_long", 400)] {
+            let (answered, body) = answer(ChatError::invalid(code, "in words").into()).await;
+            assert_eq!(
+                (answered, &body["message"], &body["code"]),
+                (status, &"in words".into(), &code.into())
+            );
+        }
+    }
+}

@@ -183,3 +183,77 @@ impl<'a> SocketMessage<'a> {
 fn picture(user: &User, base_url: &str) -> String {
     user.picture.as_ref().map(|picture| picture.url(base_url)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::to_string;
+    use sockeye_core::{
+        conversation::ConversationId,
+        id::ObjectId,
+        media::{ImageKind, MediaId, Picture},
+    };
+
+    use super::*;
+
+    fn user() -> User {
+        User {
+            id: UserId(ObjectId([0xa1; 12])),
+            email: "a@b.co".into(),
+            name: "A".into(),
+            password_hash: "$2b$secret".into(),
+            picture: Some(Picture::External("https://pictures.test/a.png".into())),
+            bio: "hi".into(),
+            created_at: Timestamp::from_millis(1_700_000_000_000),
+            updated_at: Timestamp::from_millis(1_700_000_000_001),
+        }
+    }
+
+    #[test]
+    fn a_user_is_shown_in_the_originals_fields_and_order_without_the_password() {
+        let head = r#""_id":"a1a1a1a1a1a1a1a1a1a1a1a1","email":"a@b.co","full_name":"A","profile_picture":"https://pictures.test/a.png","bio":"hi""#;
+        let provider = r#""o_auth_provider":"local","o_auth_id":"""#;
+        let dates =
+            r#""createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.001Z","__v":0"#;
+        let tail = r#""profilePic":"https://pictures.test/a.png""#;
+        let user = user();
+        assert_eq!(to_string(&Account::of(&user, "")).unwrap(), format!("{{{head},{tail}}}"));
+        assert_eq!(to_string(&Person::of(&user, "")).unwrap(), format!("{{{head},{provider},{tail}}}"));
+        assert_eq!(
+            to_string(&UserDocument::of(&user, "")).unwrap(),
+            format!("{{{head},{provider},{dates},{tail}}}")
+        );
+    }
+
+    #[test]
+    fn no_picture_is_an_empty_text() {
+        let shown = serde_json::to_value(Account::of(&User { picture: None, ..user() }, "")).unwrap();
+        assert_eq!((&shown["profile_picture"], &shown["profilePic"]), (&"".into(), &"".into()));
+    }
+
+    #[test]
+    fn a_message_on_the_socket_is_the_rest_one_and_its_timestamp() {
+        let (one, other) = (UserId(ObjectId([0xa1; 12])), UserId(ObjectId([0xb2; 12])));
+        let mut message = Message {
+            id: MessageId(ObjectId([0xc3; 12])),
+            conversation: ConversationId::direct(one, other),
+            sender: other,
+            text: "hello".into(),
+            picture: None,
+            created_at: Timestamp::from_millis(1_700_000_000_000),
+            client_id: None,
+        };
+        let rest = to_string(&MessageDocument::of(&message, "http://h:1")).unwrap();
+        assert_eq!(
+            rest,
+            r#"{"_id":"c3c3c3c3c3c3c3c3c3c3c3c3","senderId":"b2b2b2b2b2b2b2b2b2b2b2b2","receiverId":"a1a1a1a1a1a1a1a1a1a1a1a1","text":"hello","image":"","createdAt":"2023-11-14T22:13:20.000Z","updatedAt":"2023-11-14T22:13:20.000Z","__v":0}"#
+        );
+        let socket = to_string(&SocketMessage::of(&message, "http://h:1")).unwrap();
+        assert_eq!(socket, rest.replace("\"__v\":0", "\"__v\":0,\"timestamp\":1700000000000"));
+        let id = MediaId::new([0; 16], ImageKind::Png);
+        message.picture = Some(Picture::Stored(id));
+        message.client_id = Some("mine".into());
+        let shown = serde_json::to_value(SocketMessage::of(&message, "http://h:1")).unwrap();
+        assert_eq!(shown["image"], format!("http://h:1/media/{id}"));
+        assert_eq!(shown["clientId"], "mine");
+    }
+}

@@ -1,0 +1,5 @@
+//! Where pictures are kept.
+
+mod directory;
+
+pub use directory::DirectoryBlobs;

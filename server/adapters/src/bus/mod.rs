@@ -1,0 +1,5 @@
+//! Buses between nodes.
+
+mod local;
+
+pub use local::LocalBus;

@@ -1,0 +1,5 @@
+//! Rate limiters.
+
+mod local;
+
+pub use local::LocalLimiter;

@@ -1,0 +1,150 @@
+//! The thread that writes: takes all that waits, writes it in one transaction, answers when it is synced.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use rusqlite::{OptionalExtension, Transaction};
+use sockeye_core::ports::Clock;
+use tokio::sync::watch;
+
+use super::{EmbeddedLogOptions, Job, retention, unavailable};
+use crate::sqlite::{Db, from_sql, to_sql};
+
+pub(super) struct Writer {
+    db: Db,
+    jobs: Receiver<Job>,
+    end: watch::Sender<u64>,
+    clock: Arc<dyn Clock>,
+    options: EmbeddedLogOptions,
+}
+
+impl Writer {
+    pub(super) fn new(
+        db: Db,
+        jobs: Receiver<Job>,
+        end: watch::Sender<u64>,
+        clock: Arc<dyn Clock>,
+        options: EmbeddedLogOptions,
+    ) -> Self {
+        Self { db, jobs, end, clock, options }
+    }
+
+    /// Until nobody can ask any more; what waits then is still written.
+    pub(super) fn run(mut self) {
+        let check_every = Duration::from_millis(self.options.retention_check_ms);
+        let mut check_at = Instant::now() + check_every;
+        loop {
+            match self.jobs.recv_timeout(check_at.saturating_duration_since(Instant::now())) {
+                Ok(first) => {
+                    let batch = self.all_that_wait(first);
+                    self.commit(batch);
+                    self.db.checkpoint_when_due();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if Instant::now() >= check_at {
+                let more = self.drop_expired();
+                check_at = if more { Instant::now() } else { Instant::now() + check_every };
+            }
+        }
+    }
+
+    fn all_that_wait(&self, first: Job) -> Vec<Job> {
+        let mut batch = vec![first];
+        while batch.len() < self.options.batch_len_max
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            batch.push(job);
+        }
+        batch
+    }
+
+    fn commit(&mut self, batch: Vec<Job>) {
+        let now = to_sql(self.clock.now().as_millis());
+        let written = self.db.write(|tx| {
+            let mut next = next_offset(tx)?;
+            let mut offsets = Vec::with_capacity(batch.len());
+            for job in &batch {
+                offsets.push(write(tx, job, &mut next, now)?);
+            }
+            Ok((offsets, next))
+        });
+        match written {
+            Ok((offsets, next)) => {
+                // Readers first: whoever has an acknowledgement finds the entry.
+                self.end.send_if_modified(|end| std::mem::replace(end, next) != next);
+                for (job, offset) in batch.into_iter().zip(offsets) {
+                    answer(job, Ok(offset));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, jobs = batch.len(), "the message log could not be written");
+                let reason = error.to_string();
+                batch.into_iter().for_each(|job| answer(job, Err(reason.clone())));
+            }
+        }
+    }
+
+    /// Whether there is more to drop.
+    fn drop_expired(&mut self) -> bool {
+        let now = self.clock.now().as_millis();
+        let Some(before) = now.checked_sub(self.options.retention_ms) else { return false };
+        let len_max = self.options.retention_batch_len_max.max(1);
+        match self.db.write(|tx| retention::drop_older(tx, before, len_max)) {
+            Ok(dropped) => dropped == len_max,
+            Err(error) => {
+                tracing::warn!(%error, "old entries of the message log could not be dropped");
+                false
+            }
+        }
+    }
+}
+
+/// The offset of a job's entry, or that a group has now committed.
+fn write(tx: &Transaction<'_>, job: &Job, next: &mut u64, now: i64) -> rusqlite::Result<u64> {
+    match job {
+        Job::Append { id, record, .. } => {
+            let sql = "SELECT log_offset FROM entries WHERE message_id = ?1";
+            let first = tx.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
+            if let Some(first) = first {
+                return Ok(from_sql(first));
+            }
+            let offset = *next;
+            let sql =
+                "INSERT INTO entries (log_offset, message_id, appended_at, record) VALUES (?1, ?2, ?3, ?4)";
+            tx.prepare_cached(sql)?.execute((to_sql(offset), id, now, record))?;
+            *next += 1;
+            Ok(offset)
+        }
+        Job::Commit { group, offset, .. } => {
+            // Never past the end: entries still to come were not seen by anybody.
+            let Some(last) = next.checked_sub(1) else { return Ok(0) };
+            let done = (*offset).min(last);
+            let sql = "INSERT INTO groups (name, committed) VALUES (?1, ?2)
+                       ON CONFLICT (name) DO UPDATE SET committed = max(committed, excluded.committed)";
+            tx.prepare_cached(sql)?.execute((group.name(), to_sql(done)))?;
+            Ok(done)
+        }
+    }
+}
+
+fn answer(job: Job, outcome: Result<u64, String>) {
+    let outcome = outcome.map_err(unavailable);
+    // Nobody to answer: the caller went away or gave up at the deadline.
+    match job {
+        Job::Append { answer, .. } => drop(answer.send(outcome)),
+        Job::Commit { answer, .. } => drop(answer.send(outcome.map(drop))),
+    }
+}
+
+/// The offset of the next entry: after the last one, or where the log was cut when there is none.
+pub(super) fn next_offset(tx: &Transaction<'_>) -> rusqlite::Result<u64> {
+    let sql = "SELECT max(first_offset, coalesce((SELECT max(log_offset) + 1 FROM entries), 0)) FROM bounds";
+    tx.prepare_cached(sql)?.query_row([], |row| row.get(0)).map(from_sql)
+}

@@ -1,0 +1,3 @@
+//! Message logs.
+
+pub mod embedded;

@@ -1,0 +1,5 @@
+//! Who is online.
+
+mod local;
+
+pub use local::LocalPresence;

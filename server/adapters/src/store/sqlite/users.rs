@@ -1,0 +1,105 @@
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Transaction, params};
+use sockeye_core::{
+    id::UserId,
+    media::Picture,
+    ports::{StoreError, Users},
+    time::Timestamp,
+    user::User,
+};
+
+use super::{
+    SqliteStore,
+    rows::{picture_to, time_to, user},
+    statements as sql,
+};
+use crate::sqlite::limit;
+
+#[async_trait]
+impl Users for SqliteStore {
+    async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
+        let user = user.clone();
+        match self.write(move |tx| insert(tx, &user)).await? {
+            Some(taken) => Err(StoreError::Conflict(taken)),
+            None => Ok(()),
+        }
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.read(move |tx| tx.prepare_cached(sql::USER)?.query_row([id.0.0], user).optional()).await
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        let email = email.to_owned();
+        self.read(move |tx| tx.prepare_cached(sql::USER_BY_EMAIL)?.query_row([email], user).optional()).await
+    }
+
+    async fn set_picture(
+        &self,
+        id: UserId,
+        picture: &Picture,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError> {
+        let picture = picture.to_string();
+        let set = move |tx: &Transaction<'_>| {
+            let mut statement = tx.prepare_cached(sql::SET_PICTURE)?;
+            let mut rows = statement.query(params![id.0.0, picture, time_to(now)])?;
+            let changed = rows.next()?.map(user).transpose()?;
+            // To the end: only then is the change complete.
+            while rows.next()?.is_some() {}
+            Ok(changed)
+        };
+        self.write(set).await
+    }
+
+    async fn people(
+        &self,
+        except: UserId,
+        after: Option<UserId>,
+        len_max: usize,
+    ) -> Result<Vec<User>, StoreError> {
+        self.read(move |tx| {
+            let after: Option<i64> = match after {
+                None => Some(-1),
+                Some(after) => tx
+                    .prepare_cached(sql::SEQ_OF_USER)?
+                    .query_row([after.0.0], |row| row.get(0))
+                    .optional()?,
+            };
+            let Some(after) = after else { return Ok(vec![]) };
+            let mut statement = tx.prepare_cached(sql::PEOPLE)?;
+            statement.query_map(params![after, except.0.0, limit(len_max)], user)?.collect()
+        })
+        .await
+    }
+
+    async fn partners(&self, of: UserId, len_max: usize) -> Result<Vec<User>, StoreError> {
+        self.read(move |tx| {
+            let mut statement = tx.prepare_cached(sql::PARTNERS)?;
+            statement.query_map(params![of.0.0, limit(len_max)], user)?.collect()
+        })
+        .await
+    }
+}
+
+/// What is taken, if anything: then nothing was written. Nobody comes between, because there is one writer.
+fn insert(tx: &Transaction<'_>, user: &User) -> rusqlite::Result<Option<&'static str>> {
+    let id = user.id.0.0;
+    if tx.prepare_cached(sql::EMAIL_IS_TAKEN)?.exists([&user.email])? {
+        return Ok(Some("the address"));
+    }
+    if tx.prepare_cached(sql::USER_ID_IS_TAKEN)?.exists([id])? {
+        return Ok(Some("the user id"));
+    }
+    tx.prepare_cached(sql::INSERT_USER)?.execute(params![
+        id,
+        user.email,
+        user.name,
+        user.password_hash,
+        picture_to(user.picture.as_ref()),
+        user.bio,
+        time_to(user.created_at),
+        time_to(user.updated_at),
+    ])?;
+    Ok(None)
+}

@@ -1,0 +1,195 @@
+//! A chat on the local adapters and a browser-like client of its routes, for the tests of this crate.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use ::http::{HeaderMap, Request, StatusCode, header};
+use axum::{Router, body::Body};
+use cookie::SameSite;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use sockeye_adapters::{
+    auth::{Bcrypt, Jwt},
+    blobs::DirectoryBlobs,
+    bus::LocalBus,
+    limiter::LocalLimiter,
+    log::embedded::{EmbeddedLog, EmbeddedLogOptions},
+    presence::LocalPresence,
+    store::sqlite::{SqliteStore, SqliteStoreOptions},
+};
+use sockeye_core::{
+    Bounds, Chat, Ports,
+    limits::Rule,
+    ports::{Clock, ConsumerGroup, Entropy},
+    position::Cursor,
+    time::Timestamp,
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+use crate::gateway::{
+    Gateway,
+    contract::{Contract, Profile},
+    http::{cookies::CookieRules, limits::AddressLimits, origin::ClientAddress},
+};
+
+/// A data URL of a picture, and the smallest there is.
+pub const PNG: &str = "data:image/png;base64,iVBORw0KGgo=";
+
+/// How the tests' clients reach us.
+pub const BASE_URL: &str = "http://chat.test:5000";
+
+/// Log-ins and sign-ups before the limit.
+pub const SIGN_INS_MAX: u32 = 10;
+
+/// One contract served, until it is dropped.
+pub struct TestChat {
+    pub gateway: Gateway,
+    pub clock: Arc<TestClock>,
+    routes: Router,
+    storing: JoinHandle<()>,
+    _data: TempDir,
+}
+
+impl TestChat {
+    pub async fn serving(contract: &dyn Contract) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let clock = Arc::new(TestClock(AtomicU64::new(1_700_000_000_000)));
+        let ports = ports(data.path(), clock.clone(), &contract.profile());
+        let storing = tokio::spawn(store(ports.clone()));
+        let rule = |name, events_max| Arc::new(Rule { name, events_max, window_ms: 86_400_000, block_ms: 0 });
+        let limits = AddressLimits {
+            limiter: Arc::new(LocalLimiter::new(100)),
+            clock: clock.clone(),
+            requests: rule("requests", u32::MAX),
+            sign_in: rule("sign-in", SIGN_INS_MAX),
+        };
+        let gateway = Gateway {
+            chat: Arc::new(Chat::new(ports, Bounds::default())),
+            profile: Arc::new(contract.profile()),
+            cookies: CookieRules { secure: false, same_site: SameSite::Strict },
+            limits,
+        };
+        let routes = contract.routes(gateway.clone());
+        Self { gateway, clock, routes, storing, _data: data }
+    }
+
+    pub fn browser(&self) -> Browser {
+        Browser { routes: self.routes.clone(), cookie: None }
+    }
+}
+
+impl Drop for TestChat {
+    fn drop(&mut self) {
+        self.storing.abort();
+    }
+}
+
+/// A page's side of REST: keeps the one cookie there is.
+pub struct Browser {
+    routes: Router,
+    pub cookie: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Browser {
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.ask("GET", path, String::new()).await
+    }
+
+    pub async fn post(&mut self, path: &str, body: Value) -> Answer {
+        self.ask("POST", path, body.to_string()).await
+    }
+
+    pub async fn put(&mut self, path: &str, body: Value) -> Answer {
+        self.ask("PUT", path, body.to_string()).await
+    }
+
+    /// Sends the request and expects JSON, which every answer of every contract is.
+    pub async fn ask(&mut self, method: &str, path: &str, body: String) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "chat.test:5000")
+            .header(header::CONTENT_TYPE, "application/json")
+            .extension(ClientAddress([127, 0, 0, 1].into()));
+        if let Some(cookie) = &self.cookie {
+            request = request.header(header::COOKIE, cookie);
+        }
+        let request = request.body(Body::from(body)).expect("a request");
+        let response = self.routes.clone().oneshot(request).await.expect("routes do not fail");
+        let (head, body) = response.into_parts();
+        if let Some(cookie) = head.headers.get(header::SET_COOKIE) {
+            let cookie = cookie.to_str().expect("cookies are ASCII").split(';').next().unwrap_or_default();
+            self.cookie = Some(cookie.to_owned()).filter(|cookie| !cookie.ends_with('='));
+        }
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            panic!("{method} {path}: {error}: {:?}", String::from_utf8_lossy(&bytes))
+        });
+        let status: StatusCode = head.status;
+        Answer { status: status.as_u16(), headers: head.headers, body }
+    }
+}
+
+/// Moves by a millisecond whenever it is read, so that everything has its own time.
+#[derive(Debug)]
+pub struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub fn advance_ms(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system gives random bytes");
+    }
+}
+
+fn ports(dir: &std::path::Path, clock: Arc<dyn Clock>, profile: &Profile) -> Ports {
+    let entropy = Arc::new(SystemEntropy);
+    let log = EmbeddedLog::open(dir, clock.clone(), EmbeddedLogOptions::default());
+    let store = SqliteStore::open(dir, clock.clone(), SqliteStoreOptions::default());
+    let week_ms = 7 * 24 * 60 * 60 * 1000;
+    Ports {
+        log: Arc::new(log.expect("a log in a fresh directory")),
+        store: Arc::new(store.expect("a store in a fresh directory")),
+        bus: Arc::new(LocalBus::new(1000)),
+        presence: Arc::new(LocalPresence::default()),
+        blobs: Arc::new(DirectoryBlobs::open(dir).expect("a folder in a fresh directory")),
+        passwords: Arc::new(Bcrypt::new(4, 1, 100, entropy.clone()).expect("a small cost")),
+        tokens: Arc::new(Jwt::new(b"a secret of the tests", week_ms, profile.user_claim, entropy.clone())),
+        clock,
+        entropy,
+    }
+}
+
+/// What the worker does in the process: without it no history is ever complete.
+async fn store(ports: Ports) {
+    let mut consumer = ports.log.consumer(ConsumerGroup::Store).await.expect("a consumer");
+    loop {
+        let entries = consumer.next(100).await.expect("entries");
+        ports.store.store_batch(&entries).await.expect("stored");
+        let done: Cursor = entries.iter().map(|entry| entry.position).collect();
+        consumer.commit(&done).await.expect("committed");
+    }
+}
