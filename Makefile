@@ -1,0 +1,74 @@
+# make run    build everything and serve the demo on http://localhost:5000, embedded, nothing else needed
+# make test   every test: Rust, wire protocol, real clients, contracts, browser
+# make check  formats, lints, types
+# make fmt    formats in place
+# make bench  load, side by side with a Node peer
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: run build test test-rust test-protocol test-contracts test-demo check fmt audit bench tools
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DEMO := client-js/demo
+
+run: build
+	@echo; echo "Open http://localhost:$${SERVER_PORT:-5000} in two browser windows (stop with Ctrl-C)"; echo
+	SOCKEYE_STATIC_DIR=$${SOCKEYE_STATIC_DIR:-$(DEMO)/dist} $(TARGET)/release/sockeye
+
+build: tools $(DEMO)/dist/index.html
+	cargo build --release --locked -p sockeye
+
+tools:
+	@scripts/need cargo cc node npm
+
+# --- What npm installs: again only when the lock file changed.
+%/node_modules/.installed: %/package-lock.json
+	cd $* && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+$(DEMO)/dist/index.html: $(DEMO)/node_modules/.installed $(shell find $(DEMO)/src $(DEMO)/public $(DEMO)/index.html -type f 2>/dev/null)
+	cd $(DEMO) && npm run --silent build
+
+# --- Tests
+test: test-rust test-protocol test-contracts test-demo
+	@echo "all tests passed"
+
+test-tools:
+	@scripts/need cargo cc node npm java mvn python3
+	@scripts/chromium >/dev/null
+
+test-rust: test-tools $(DEMO)/dist/index.html
+	cargo test --workspace --locked
+
+test-protocol: test-tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.installed
+	cargo build --locked -p sockeye --example conformance
+	cd protocol-tests && node --import tsx run.ts --target reference
+	cd protocol-tests && CONFORMANCE_BIN=$(abspath $(TARGET))/debug/examples/conformance node --import tsx run.ts --target sockeye
+
+test-contracts: test-tools protocol-tests/node_modules/.installed $(DEMO)/dist/index.html
+	cargo build --locked -p sockeye
+	cd protocol-tests && SOCKEYE_BIN=$(abspath $(TARGET))/debug/sockeye CHROMIUM="$$(../scripts/chromium)" \
+	  node --import tsx --test contracts/*.test.ts
+
+test-demo: test-tools $(DEMO)/dist/index.html
+	cargo build --locked -p sockeye
+	cd $(DEMO) && npm test && SOCKEYE_BIN=$(abspath $(TARGET))/debug/sockeye CHROMIUM="$$(../../scripts/chromium)" npm run e2e
+
+# --- Quality
+check: tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.installed
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cd protocol-tests && npm run --silent check
+	cd $(DEMO) && npm run --silent check
+
+fmt: tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.installed
+	cargo fmt --all
+	cd protocol-tests && npm run --silent fmt
+	cd $(DEMO) && npm run --silent fmt
+
+audit:
+	@scripts/need cargo-deny
+	cargo deny check
+
+bench: build
+	bench/run.sh
