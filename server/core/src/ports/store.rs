@@ -41,7 +41,7 @@ pub trait Users: Send + Sync {
         len_max: usize,
     ) -> Result<Vec<User>, StoreError>;
 
-    /// Those with whom `user` has exchanged messages directly, latest exchange first, at most `len_max`.
+    /// The others with whom `user` has exchanged messages directly, latest exchange first, at most `len_max`.
     async fn partners(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError>;
 }
 
@@ -58,6 +58,7 @@ pub trait Messages: Send + Sync {
     async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError>;
 
     /// The latest `len_max` messages of a conversation, or the latest before message `before`; oldest first, in log order.
+    /// Nothing is before a message that is not in the conversation.
     async fn history(
         &self,
         conversation: &ConversationId,

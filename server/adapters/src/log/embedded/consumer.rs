@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use sockeye_core::{
@@ -17,24 +17,37 @@ pub(super) struct EmbeddedConsumer {
     /// The offset to read next.
     next: u64,
     end: watch::Receiver<u64>,
+    /// The read under way, and where the log ended when it began. Kept when `next` is cancelled: callers that give up again and again do not fill the queue.
+    reading: Option<(u64, Reading)>,
 }
+
+type Reading = Pin<Box<dyn Future<Output = Result<Vec<Entry>, LogError>> + Send>>;
 
 impl EmbeddedConsumer {
     pub(super) async fn start(shared: Arc<Shared>, group: ConsumerGroup) -> Result<Self, LogError> {
         let next = shared.reader.committed(group).await?.map_or(0, |committed| committed + 1);
         let end = shared.end.clone();
-        Ok(Self { shared, group, next, end })
+        Ok(Self { shared, group, next, end, reading: None })
     }
 }
 
 #[async_trait]
 impl LogConsumer for EmbeddedConsumer {
     async fn next(&mut self, len_max: usize) -> Result<Vec<Entry>, LogError> {
+        let len_max = len_max.max(1);
         loop {
             let next = self.next;
             let end = self.end.wait_for(|&end| end > next).await;
             let end = *end.map_err(|_| unavailable("the writing thread has ended"))?;
-            let entries = self.shared.reader.read(next, len_max.max(1)).await?;
+            let (end, reading) = self.reading.get_or_insert_with(|| {
+                let shared = Arc::clone(&self.shared);
+                (end, Box::pin(async move { shared.reader.read(next, len_max).await }))
+            });
+            let (end, read) = (*end, reading.as_mut().await);
+            self.reading = None;
+            let mut entries = read?;
+            // It may have been begun by a call that asked for more.
+            entries.truncate(len_max);
             if let Some(last) = entries.last() {
                 self.next = last.position.offset + 1;
                 return Ok(entries);

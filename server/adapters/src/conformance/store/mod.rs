@@ -1,0 +1,62 @@
+//! The suites of the [`sockeye_core::ports::Store`].
+
+pub mod messages;
+pub mod sessions;
+pub mod users;
+
+/// Tests of a [`sockeye_core::ports::Store`]; give an expression that makes a [`super::Fixture`].
+#[macro_export]
+macro_rules! store_suite {
+    ($fixture:expr) => {
+        mod users {
+            use super::*;
+            $crate::conformance_checks!(
+                [$crate::conformance::store::users],
+                $fixture,
+                [
+                    a_user_is_found_by_id_and_address,
+                    addresses_are_compared_byte_for_byte,
+                    an_address_is_taken_once_however_many_ask,
+                    a_picture_is_changed_and_nothing_else,
+                    people_come_in_the_order_in_which_they_signed_up,
+                    people_come_in_pages,
+                    partners_come_latest_exchange_first,
+                    users_survive_a_restart,
+                ]
+            );
+        }
+        mod messages {
+            use super::*;
+            $crate::conformance_checks!(
+                [$crate::conformance::store::messages],
+                $fixture,
+                [
+                    a_stored_message_is_found_as_it_was,
+                    a_message_is_stored_once_and_stays_as_it_was,
+                    history_is_in_log_order,
+                    history_comes_in_pages_from_the_latest_on,
+                    history_is_of_one_conversation,
+                    the_inbox_has_the_members_entries_in_log_order,
+                    the_inbox_starts_after_the_cursor_in_each_partition,
+                    the_inbox_is_bounded,
+                    waiting_ends_when_all_positions_are_stored,
+                    a_batch_is_visible_as_a_whole,
+                    messages_survive_a_restart,
+                ]
+            );
+        }
+        mod sessions {
+            use super::*;
+            $crate::conformance_checks!(
+                [$crate::conformance::store::sessions],
+                $fixture,
+                [
+                    an_ended_session_is_remembered,
+                    a_session_may_be_ended_again,
+                    ended_sessions_survive_a_restart,
+                    an_unknown_group_is_none,
+                ]
+            );
+        }
+    };
+}

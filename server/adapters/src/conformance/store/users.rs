@@ -1,0 +1,148 @@
+//! The suite of [`sockeye_core::ports::Users`].
+
+use std::sync::Arc;
+
+use sockeye_core::{
+    media::{ImageKind, MediaId, Picture},
+    ports::{Store, StoreError},
+    user::User,
+};
+use tokio::task::JoinSet;
+
+use crate::conformance::{
+    Fixture,
+    values::{at, group_record, record, time, user, user_id},
+};
+
+type AnyStore = dyn Store;
+
+pub async fn a_user_is_found_by_id_and_address(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    let mut rich = user(2);
+    rich.name = "Zo\u{eb} \u{1f44b}\0".into();
+    rich.bio = "two\nlines".into();
+    rich.picture = Some(Picture::External("https://example.org/me.png".into()));
+    rich.updated_at = time(99);
+    for user in [user(1), rich] {
+        store.insert_user(&user).await.expect("insert");
+        assert_eq!(store.user(user.id).await.expect("user").as_ref(), Some(&user));
+        assert_eq!(store.user_by_email(&user.email).await.expect("user").as_ref(), Some(&user));
+    }
+    assert_eq!(store.user(user_id(3)).await.expect("user"), None);
+    assert_eq!(store.user_by_email("nobody@example.org").await.expect("user"), None);
+}
+
+pub async fn addresses_are_compared_byte_for_byte(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    // The last two look alike: one letter, and a letter with a combining accent.
+    let emails = ["a@b.c", "A@b.c", "a@b.c ", "a@b.c\0", "a@b.c\0x", "", "\u{e9}@b.c", "e\u{301}@b.c"];
+    for (number, email) in (1..).zip(emails) {
+        store.insert_user(&User { email: email.into(), ..user(number) }).await.expect("its own address");
+    }
+    for (number, email) in (1..).zip(emails) {
+        let found = store.user_by_email(email).await.expect("user").expect("a user");
+        assert_eq!(found.id, user_id(number), "{email:?}");
+        let again = User { email: email.into(), ..user(number + 100) };
+        assert!(matches!(store.insert_user(&again).await, Err(StoreError::Conflict(_))), "{email:?}");
+        assert_eq!(store.user(again.id).await.expect("user"), None, "a refused user is not kept");
+    }
+}
+
+pub async fn an_address_is_taken_once_however_many_ask(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    let mut asking = JoinSet::new();
+    for number in 0..30 {
+        let store = Arc::clone(&store);
+        asking.spawn(async move {
+            store.insert_user(&User { email: "wanted@example.org".into(), ..user(number) }).await
+        });
+    }
+    let answers = asking.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(()) | Err(StoreError::Conflict(_)))));
+    assert_eq!(store.people(user_id(99), None, 100).await.expect("people").len(), 1);
+}
+
+pub async fn a_picture_is_changed_and_nothing_else(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    store.insert_user(&user(1)).await.expect("insert");
+    store.insert_user(&user(2)).await.expect("insert");
+    let picture = Picture::Stored(MediaId::new([1; 16], ImageKind::Gif));
+    let changed = store.set_picture(user_id(1), &picture, time(500)).await.expect("set");
+    let expected = User { picture: Some(picture.clone()), updated_at: time(500), ..user(1) };
+    assert_eq!(changed.as_ref(), Some(&expected));
+    assert_eq!(store.user(user_id(1)).await.expect("user"), Some(expected));
+    assert_eq!(store.user(user_id(2)).await.expect("user"), Some(user(2)));
+    assert_eq!(store.set_picture(user_id(3), &picture, time(500)).await.expect("set"), None);
+}
+
+pub async fn people_come_in_the_order_in_which_they_signed_up(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    assert!(store.people(user_id(1), None, 10).await.expect("people").is_empty());
+    for number in [5, 1, 9, 3] {
+        store.insert_user(&user(number)).await.expect("insert");
+    }
+    let people = async |except| numbers(&store.people(user_id(except), None, 10).await.expect("people"));
+    assert_eq!(people(1).await, [5, 9, 3]);
+    assert_eq!(people(77).await, [5, 1, 9, 3]);
+}
+
+pub async fn people_come_in_pages(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    for number in [5, 1, 9, 3, 7] {
+        store.insert_user(&user(number)).await.expect("insert");
+    }
+    let people = async |except, after: Option<u64>, len_max| {
+        let after = after.map(user_id);
+        numbers(&store.people(user_id(except), after, len_max).await.expect("people"))
+    };
+    assert_eq!(people(77, None, 2).await, [5, 1]);
+    assert_eq!(people(77, Some(1), 2).await, [9, 3]);
+    assert_eq!(people(9, Some(1), 2).await, [3, 7], "the one who asks takes no place");
+    assert_eq!(people(9, Some(9), 9).await, [3, 7]);
+    assert!(people(77, Some(7), 2).await.is_empty());
+    assert!(people(77, None, 0).await.is_empty());
+    assert_eq!(people(77, None, usize::MAX).await.len(), 5);
+}
+
+pub async fn partners_come_latest_exchange_first(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    for number in 1..=6 {
+        store.insert_user(&user(number)).await.expect("insert");
+    }
+    let exchange = [
+        at(0, 0, record(10, 1, 2)),
+        at(0, 1, record(11, 3, 1)),
+        at(0, 2, record(12, 1, 4)),
+        at(0, 3, record(13, 2, 1)),
+        at(0, 4, record(14, 5, 2)),
+        at(0, 5, group_record(15, 1, 1, &[1, 6])),
+        at(0, 6, record(16, 1, 1)),
+    ];
+    store.store_batch(&exchange).await.expect("store");
+    let partners =
+        async |of, len_max| numbers(&store.partners(user_id(of), len_max).await.expect("partners"));
+    assert_eq!(partners(1, 10).await, [2, 4, 3], "each once, direct exchanges with others only");
+    assert_eq!(partners(1, 2).await, [2, 4]);
+    assert_eq!(partners(2, 10).await, [5, 1]);
+    assert!(partners(6, 10).await.is_empty());
+}
+
+pub async fn users_survive_a_restart(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    for number in [2, 1] {
+        store.insert_user(&user(number)).await.expect("insert");
+    }
+    drop(store);
+    let store = fixture.open().await;
+    assert_eq!(store.people(user_id(9), None, 10).await.expect("people"), [user(2), user(1)]);
+    let again = User { email: user(1).email, ..user(3) };
+    assert!(matches!(store.insert_user(&again).await, Err(StoreError::Conflict(_))));
+}
+
+fn numbers(users: &[User]) -> Vec<u64> {
+    users
+        .iter()
+        .map(|user| (1..100).find(|&number| user_id(number) == user.id).expect("one of ours"))
+        .collect()
+}
