@@ -71,10 +71,10 @@ pub async fn run(config: Config) -> Result<(), String> {
         chat: chat.clone(),
         contract: contract.clone(),
         log: ports.log.clone(),
-        bus: ports.bus.clone(),
         presence_coalesce: config.wire.presence_coalesce,
     };
-    lifecycle.spawn("delivery", delivery.run(lifecycle.stop()));
+    let subscription = ports.bus.subscribe().await.map_err(|error| error.to_string())?;
+    lifecycle.spawn("delivery", delivery.run(subscription, lifecycle.stop()));
     lifecycle.spawn(
         "dispatch",
         Dispatcher { log: ports.log.clone(), bus: ports.bus.clone() }.run(lifecycle.stop()),

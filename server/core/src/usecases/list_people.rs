@@ -15,8 +15,11 @@ impl Chat {
         Ok(self.ports.store.people(viewer, page.after, len_max).await?)
     }
 
-    /// Those with whom the one who asks has exchanged messages, latest first.
+    /// Those with whom the one who asks has exchanged messages, latest first; counts every message that was acknowledged
+    /// before the call (promise G5).
     pub async fn list_partners(&self, viewer: UserId) -> Result<Vec<User>, ChatError> {
+        let end = self.ports.log.end().await?;
+        self.ports.store.wait_stored(&end).await?;
         Ok(self.ports.store.partners(viewer, self.bounds.people_len_max).await?)
     }
 }

@@ -4,16 +4,19 @@ use crate::{
 };
 
 impl Chat {
-    /// Checks and keeps the picture in a data URL.
+    /// Checks the picture in a data URL.
     ///
     /// # Errors
     /// As [`Image::from_data_url`].
-    pub async fn keep_picture(&self, data_url: &str) -> Result<Picture, ChatError> {
-        let image = Image::from_data_url(data_url, self.bounds.image_bytes_max)?;
+    pub fn read_image(&self, data_url: &str) -> Result<Image, ChatError> {
+        Image::from_data_url(data_url, self.bounds.image_bytes_max)
+    }
+
+    pub(crate) async fn keep_picture(&self, image: &Image) -> Result<Picture, ChatError> {
         let mut name = [0; 16];
         self.ports.entropy.fill(&mut name);
         let id = MediaId::new(name, image.kind);
-        self.ports.blobs.put(&id, &image).await?;
+        self.ports.blobs.put(&id, image).await?;
         Ok(Picture::Stored(id))
     }
 

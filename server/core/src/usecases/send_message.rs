@@ -2,7 +2,7 @@ use crate::{
     Chat, ChatError,
     conversation::{Conversation, ConversationId},
     id::{MessageId, UserId},
-    media::Picture,
+    media::Image,
     message::{Message, Origin, Record},
 };
 
@@ -11,7 +11,8 @@ pub struct Outgoing {
     pub sender: UserId,
     pub to: ConversationId,
     pub text: String,
-    pub picture: Option<Picture>,
+    /// Kept once the message has passed all checks.
+    pub image: Option<Image>,
     /// The client's own name for the message: sending it again with the same name is the same message.
     pub client_id: Option<String>,
     pub origin: Origin,
@@ -26,7 +27,7 @@ impl Chat {
     pub async fn send_message(&self, outgoing: Outgoing) -> Result<Message, ChatError> {
         self.check(&outgoing)?;
         let conversation = self.conversation_of(outgoing.sender, outgoing.to).await?;
-        let Outgoing { sender, text, picture, client_id, origin, .. } = outgoing;
+        let Outgoing { sender, text, image, client_id, origin, .. } = outgoing;
         let now = self.now();
         let id = match &client_id {
             None => MessageId(self.ids.mint(now)),
@@ -38,6 +39,10 @@ impl Chat {
                 id
             }
         };
+        let picture = match &image {
+            Some(image) => Some(self.keep_picture(image).await?),
+            None => None,
+        };
         let message =
             Message { id, conversation: conversation.id, sender, text, picture, created_at: now, client_id };
         let record = Record { message, members: conversation.members, origin };
@@ -47,7 +52,7 @@ impl Chat {
 
     fn check(&self, outgoing: &Outgoing) -> Result<(), ChatError> {
         let bounds = &self.bounds;
-        if outgoing.text.is_empty() && outgoing.picture.is_none() {
+        if outgoing.text.is_empty() && outgoing.image.is_none() {
             return Err(ChatError::invalid("message_empty", "A message needs a text or an image"));
         }
         if outgoing.text.chars().count() > bounds.text_chars_max {

@@ -15,7 +15,7 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// `SOCKEYE_TEXT_CHARS_MAX`: characters in a message. Default 10,000.
     pub text_chars_max: usize,
-    /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture. Default 5,000,000; JSON bodies may be half as large again.
+    /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture. Default 5,000,000; JSON bodies may be half as large again, and 10 MB in any case.
     pub media_bytes_max: usize,
     /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer. Default 1000.
     pub history_len_max: usize,
@@ -42,7 +42,7 @@ impl Limits {
 
     /// Bytes of a JSON body: a picture grows by a third as base64, and there is a text beside it.
     pub fn body_bytes_max(&self) -> usize {
-        self.media_bytes_max.saturating_add(self.media_bytes_max / 2).max(1_000_000)
+        self.media_bytes_max.saturating_add(self.media_bytes_max / 2).max(10_000_000)
     }
 }
 

@@ -14,7 +14,7 @@ use sockeye_core::{
     Chat, ChatError,
     id::{DeviceId, UserId},
     message::Entry,
-    ports::{Bus, BusEvent, MessageLog, Received},
+    ports::{BusEvent, BusSubscription, MessageLog, Received},
     position::Cursor,
     sequencer::{Sequencer, Verdict},
     session::SessionId,
@@ -195,18 +195,20 @@ pub struct Delivery {
     pub chat: Arc<Chat>,
     pub contract: Arc<dyn Contract>,
     pub log: Arc<dyn MessageLog>,
-    pub bus: Arc<dyn Bus>,
     /// The shortest time between two announcements of who is online.
     pub presence_coalesce: Duration,
 }
 
 impl Delivery {
-    /// Runs until `stop`.
+    /// Runs until `stop`. `subscription`: made before anything is dispatched, so that nothing is missed.
     ///
     /// # Errors
     /// When the bus or the log fails for good.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), ChatError> {
-        let mut subscription = self.bus.subscribe().await?;
+    pub async fn run(
+        self,
+        mut subscription: Box<dyn BusSubscription>,
+        stop: CancellationToken,
+    ) -> Result<(), ChatError> {
         let mut sequencer = Sequencer::new(self.hub.lock().seen.clone());
         let mut announce_at: Option<Instant> = None;
         let mut announced_at = Instant::now();

@@ -77,12 +77,12 @@ async fn send(
 ) -> Result<Response, Failure> {
     let text = optional_text(&body, "text")?.unwrap_or_default().to_owned();
     let client_id = optional_text(&body, "clientId")?.filter(|name| !name.is_empty()).map(str::to_owned);
-    let picture = match optional_text(&body, "image")?.filter(|image| !image.is_empty()) {
-        Some(data_url) => Some(gateway.chat.keep_picture(data_url).await?),
+    let image = match optional_text(&body, "image")?.filter(|image| !image.is_empty()) {
+        Some(data_url) => Some(gateway.chat.read_image(data_url)?),
         None => None,
     };
     let to = ConversationId::direct(viewer.id, peer);
-    let outgoing = Outgoing { sender: viewer.id, to, text, picture, client_id, origin: Origin::Request };
+    let outgoing = Outgoing { sender: viewer.id, to, text, image, client_id, origin: Origin::Request };
     let message = gateway.chat.send_message(outgoing).await?;
     Ok((StatusCode::CREATED, Json(MessageDocument::of(&message, &base_url))).into_response())
 }

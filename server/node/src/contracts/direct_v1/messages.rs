@@ -87,11 +87,11 @@ pub async fn deliver(
 ) -> Result<Message, Fault> {
     let text = optional_text(body, "text")?.unwrap_or_default().to_owned();
     let client_id = optional_text(body, "clientId")?.filter(|name| !name.is_empty()).map(str::to_owned);
-    let picture = match optional_text(body, "image")?.filter(|image| !image.is_empty()) {
-        Some(url) => Some(chat.keep_picture(url).await.map_err(Fault::saying("Image upload failed"))?),
+    let image = match optional_text(body, "image")?.filter(|image| !image.is_empty()) {
+        Some(url) => Some(chat.read_image(url).map_err(Fault::saying("Image upload failed"))?),
         None => None,
     };
     let to = ConversationId::direct(sender, to);
-    let outgoing = Outgoing { sender, to, text, picture, client_id, origin };
+    let outgoing = Outgoing { sender, to, text, image, client_id, origin };
     Ok(chat.send_message(outgoing).await?)
 }

@@ -64,10 +64,12 @@ fn is_hashed(path: &str) -> bool {
     let Some((_, file)) = path.rsplit_once('/') else { return false };
     let Some((stem, extension)) = file.rsplit_once('.') else { return false };
     let stem = stem.strip_suffix(".chunk").unwrap_or(stem);
-    let hash = stem.rsplit(['-', '.']).next().filter(|hash| hash.len() < stem.len());
+    // The hash of Vite is eight characters of base64url, a hyphen among them at times.
+    let vite = stem.len().checked_sub(9).and_then(|at| stem.get(at..)).and_then(|end| end.strip_prefix('-'));
+    let hash = vite.or_else(|| stem.rsplit_once('.').map(|(_, hash)| hash));
     let looks_random = |hash: &str| {
         hash.len() >= 8
-            && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && hash.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
             && hash.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
     };
     extension != "html" && hash.is_some_and(looks_random)
@@ -80,7 +82,7 @@ mod tests {
     #[test]
     fn only_names_with_a_hash_are_kept_forever() {
         for hashed in
-            ["/assets/index-DiwrgTda.js", "/static/js/main.3f2a91bc.js", "/static/css/2.1b2c3d4e.chunk.css"]
+            ["/assets/index-DiwrgTda.js", "/assets/index--c37zskd.js", "/static/js/main.3f2a91bc.js", "/static/css/2.1b2c3d4e.chunk.css"]
         {
             assert!(is_hashed(hashed), "{hashed}");
         }
