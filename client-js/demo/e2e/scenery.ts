@@ -1,7 +1,8 @@
 import type { Browser, Page } from "playwright-core";
 
-const landscape = `<style>
-  body { margin: 0; width: 960px; height: 640px; overflow: hidden; position: relative;
+/** A lake at sunset; another `hue` (degrees) is another hour. */
+const landscape = (hue: number) => `<style>
+  body { margin: 0; width: 960px; height: 640px; overflow: hidden; position: relative; filter: hue-rotate(${hue}deg);
     background: linear-gradient(#23345f, #7a4a7c 32%, #ee8660 52%, #ffd9a0 60%); }
   i { position: absolute; display: block; }
   .sun { left: 560px; top: 250px; width: 150px; height: 150px; border-radius: 50%; background: #fff3d4; box-shadow: 0 0 120px 40px #ffd9a0; }
@@ -23,11 +24,12 @@ const portrait = (back: string, skin: string, hair: string, shirt: string) => `<
   .eye { top: 102px; width: 8px; height: 9px; border-radius: 50%; background: #2a2220; }
 </style><i class="hair"></i><i class="neck"></i><i class="shirt"></i><i class="face"></i><i class="fringe"></i><i class="smile"></i><i class="eye" style="left:98px"></i><i class="eye" style="left:134px"></i>`;
 
-/** Pictures for the story, drawn here: a lake at sunset and two portraits. */
+/** Pictures for the story, drawn here. */
 export async function drawPictures(browser: Browser) {
   const page = await browser.newPage();
   const pictures = {
-    lake: file("lake.png", await draw(page, landscape, 960, 640)),
+    lake: file("lake.png", await draw(page, landscape(0), 960, 640)),
+    morning: file("morning.png", await draw(page, landscape(165), 960, 640)),
     ana: file("ana.png", await draw(page, portrait("#f3c9a5", "#d99a6c", "#3a231b", "#23786c"), 240, 240)),
     ben: file("ben.png", await draw(page, portrait("#a9c8de", "#8d5b3e", "#17130f", "#d7a13a"), 240, 240)),
   };

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { Guest } from "./guest.ts";
 import { drawPictures, sideBySide } from "./scenery.ts";
 import { Server } from "./server.ts";
 
@@ -13,6 +14,7 @@ const STEP_TIMEOUT_MS = 20_000;
 
 let server: Server;
 let browser: Browser;
+const guests: Guest[] = [];
 /** What the browser complained about: a blocked resource, an uncaught error. */
 const complaints: string[] = [];
 
@@ -24,6 +26,7 @@ before(async () => {
 });
 
 after(async () => {
+  for (const guest of guests) guest.leave();
   await browser?.close();
   await server?.destroy();
 });
@@ -64,7 +67,7 @@ test("two people talk, lose the server, and lose no message", async () => {
     await ben.getByAltText("To be sent").waitFor();
     await say(ben, "Look at this evening");
     await isPainted(ana, ".message:not(.mine) .picture img");
-    await paste(ana, pictures.ana.buffer);
+    await paste(ana, pictures.morning.buffer);
     await ana.getByAltText("To be sent").waitFor();
     await say(ana, "");
     await isPainted(ben, ".message:not(.mine) .picture img");
@@ -88,9 +91,9 @@ test("two people talk, lose the server, and lose no message", async () => {
       await route.fetch();
       await route.abort();
     });
-    await say(ana, "That picture goes on my wall.");
+    await say(ana, "Mine is from Sunday. Yours goes on my wall!");
     await ana.getByText("Not sent.").waitFor();
-    await bubble(ben, "That picture goes on my wall.").waitFor();
+    await bubble(ben, "Mine is from Sunday. Yours goes on my wall!").waitFor();
     await ana.unroute("**/api/messages/send/*");
     await ana.getByRole("button", { name: "Retry" }).click();
     await ana.getByText("Not sent.").waitFor({ state: "detached" });
@@ -118,6 +121,17 @@ test("two people talk, lose the server, and lose no message", async () => {
     await bubble(ben, "I bring bread.").waitFor();
     await row(ana, "Ben Okafor, online").waitFor();
     assert.deepEqual(await texts(ben), await texts(ana));
+  });
+
+  await step("newcomers appear at once, with what they write", async () => {
+    const joon = await Guest.join(server.url, "Joon Park", "joon@example.com");
+    await row(ana, "Joon Park, online").waitFor();
+    joon.leave();
+    const mara = await Guest.join(server.url, "Mara Lind", "mara@example.com");
+    guests.push(mara);
+    await mara.say("Ana Rivera", "Choir is at seven tomorrow");
+    await row(ana, "Mara Lind, online, 1 unread, Choir is at seven tomorrow").waitFor();
+    await row(ana, "Joon Park, offline").waitFor();
   });
 
   await step("it looks right on a desk, on a phone and in the dark", async () => {
