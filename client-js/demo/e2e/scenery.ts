@@ -2,6 +2,7 @@ import type { Browser, Page } from "playwright-core";
 
 /** A lake at sunset; another `hue` (degrees) is another hour. */
 const landscape = (hue: number) => `<style>
+  html { background: #000; }
   body { margin: 0; width: 960px; height: 640px; overflow: hidden; position: relative; filter: hue-rotate(${hue}deg);
     background: linear-gradient(#23345f, #7a4a7c 32%, #ee8660 52%, #ffd9a0 60%); }
   i { position: absolute; display: block; }
@@ -29,7 +30,7 @@ export async function drawPictures(browser: Browser) {
   const page = await browser.newPage();
   const pictures = {
     lake: file("lake.png", await draw(page, landscape(0), 960, 640)),
-    morning: file("morning.png", await draw(page, landscape(165), 960, 640)),
+    morning: file("morning.png", await draw(page, landscape(200), 960, 640)),
     ana: file("ana.png", await draw(page, portrait("#f3c9a5", "#d99a6c", "#3a231b", "#23786c"), 240, 240)),
     ben: file("ben.png", await draw(page, portrait("#a9c8de", "#8d5b3e", "#17130f", "#d7a13a"), 240, 240)),
   };

@@ -5,7 +5,7 @@ import { openLink } from "./chat/link.ts";
 import { createChatStore } from "./chat/store.ts";
 import { App } from "./ui/App.tsx";
 import { ChatContext } from "./ui/useChat.ts";
-import "./style.css";
+import "./style/index.css";
 
 const chat = createChatStore({
   api,

@@ -7,7 +7,7 @@ const HUES = 8;
 export function Avatar({ user, isOnline }: { user: User; isOnline?: boolean }) {
   const [brokenSrc, setBrokenSrc] = useState("");
   const isPicture = user.profilePic && user.profilePic !== brokenSrc;
-  const hue = [...user._id].reduce((sum, c) => sum * 31 + c.charCodeAt(0), 7) % HUES;
+  const hue = [...user._id].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 9973, 7) % HUES;
   return (
     <span className={`avatar hue-${hue}`} aria-hidden="true">
       {isPicture ? (

@@ -18,11 +18,17 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
   const state = useChatState();
   const { messages, outbox, history } = state.conversations[peer._id] ?? emptyConversation;
   const isOnline = state.online.has(peer._id);
+  const heading = useRef<HTMLHeadingElement>(null);
   const composer = useRef<ComposerHandle>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const [isAway, setIsAway] = useState(false);
   const [isDropping, setIsDropping] = useState(false);
   const [enlarged, setEnlarged] = useState<string | null>(null);
+
+  // Where the composer does not take the focus (on a phone), the heading says where one has arrived.
+  useEffect(() => {
+    if (!matchMedia("(hover: hover)").matches) heading.current?.focus();
+  }, []);
 
   // The list is laid out from its end (column-reverse): 0 is the newest message, and it stays in view by itself.
   const toEnd = () => {
@@ -52,7 +58,9 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
         </a>
         <Avatar user={peer} isOnline={isOnline} />
         <span className="row-words">
-          <h2 className="row-name">{peer.fullName}</h2>
+          <h2 className="row-name" ref={heading} tabIndex={-1}>
+            {peer.fullName}
+          </h2>
           <span className="row-preview" role="status">
             {isOnline ? "Online" : "Offline"}
           </span>
