@@ -1,16 +1,37 @@
 import type { Browser, Page } from "playwright-core";
 
-/** A lake at sunset; another `hue` (degrees) is another hour. */
-const landscape = (hue: number) => `<style>
-  html { background: #000; }
-  body { margin: 0; width: 960px; height: 640px; overflow: hidden; position: relative; filter: hue-rotate(${hue}deg);
-    background: linear-gradient(#23345f, #7a4a7c 32%, #ee8660 52%, #ffd9a0 60%); }
+interface Light {
+  sky: string;
+  sun: string;
+  far: string;
+  near: string;
+  lake: string;
+}
+
+const evening: Light = {
+  sky: "#23345f, #7a4a7c 32%, #ee8660 52%, #ffd9a0 60%",
+  sun: "#fff3d4",
+  far: "#4c3a63",
+  near: "#2b2444",
+  lake: "#e58d69, #6d4673 45%, #221f3d",
+};
+
+const morning: Light = {
+  sky: "#4f95cf, #a5d2ee 42%, #fbeccb 62%",
+  sun: "#fffdf0",
+  far: "#7d9fb4",
+  near: "#3f6f5e",
+  lake: "#dcecec, #69aac0 42%, #1d5c78",
+};
+
+const landscape = ({ sky, sun, far, near, lake }: Light) => `<style>
+  body { margin: 0; width: 960px; height: 640px; overflow: hidden; position: relative; background: linear-gradient(${sky}); }
   i { position: absolute; display: block; }
-  .sun { left: 560px; top: 250px; width: 150px; height: 150px; border-radius: 50%; background: #fff3d4; box-shadow: 0 0 120px 40px #ffd9a0; }
-  .far { left: 0; top: 230px; width: 100%; height: 170px; background: #4c3a63; clip-path: polygon(0 60%, 12% 20%, 22% 52%, 35% 4%, 50% 66%, 63% 38%, 76% 70%, 88% 30%, 100% 58%, 100% 100%, 0 100%); }
-  .near { left: 0; top: 290px; width: 100%; height: 130px; background: #2b2444; clip-path: polygon(0 40%, 16% 74%, 30% 46%, 44% 84%, 60% 70%, 80% 88%, 92% 52%, 100% 66%, 100% 100%, 0 100%); }
-  .lake { left: 0; top: 400px; width: 100%; height: 240px; background: linear-gradient(#e58d69, #6d4673 45%, #221f3d); }
-  .glint { left: 575px; top: 404px; width: 120px; height: 190px; background: repeating-linear-gradient(#ffe9c2 0 5px, transparent 5px 17px); clip-path: polygon(0 0, 100% 0, 70% 100%, 30% 100%); opacity: .8; }
+  .sun { left: 560px; top: 250px; width: 150px; height: 150px; border-radius: 50%; background: ${sun}; box-shadow: 0 0 120px 40px ${sun}; }
+  .far { left: 0; top: 230px; width: 100%; height: 170px; background: ${far}; clip-path: polygon(0 60%, 12% 20%, 22% 52%, 35% 4%, 50% 66%, 63% 38%, 76% 70%, 88% 30%, 100% 58%, 100% 100%, 0 100%); }
+  .near { left: 0; top: 290px; width: 100%; height: 130px; background: ${near}; clip-path: polygon(0 40%, 16% 74%, 30% 46%, 44% 84%, 60% 70%, 80% 88%, 92% 52%, 100% 66%, 100% 100%, 0 100%); }
+  .lake { left: 0; top: 400px; width: 100%; height: 240px; background: linear-gradient(${lake}); }
+  .glint { left: 575px; top: 404px; width: 120px; height: 190px; background: repeating-linear-gradient(${sun} 0 5px, transparent 5px 17px); clip-path: polygon(0 0, 100% 0, 70% 100%, 30% 100%); opacity: .8; }
 </style><i class="sun"></i><i class="far"></i><i class="near"></i><i class="lake"></i><i class="glint"></i>`;
 
 const portrait = (back: string, skin: string, hair: string, shirt: string) => `<style>
@@ -29,8 +50,8 @@ const portrait = (back: string, skin: string, hair: string, shirt: string) => `<
 export async function drawPictures(browser: Browser) {
   const page = await browser.newPage();
   const pictures = {
-    lake: file("lake.png", await draw(page, landscape(0), 960, 640)),
-    morning: file("morning.png", await draw(page, landscape(200), 960, 640)),
+    lake: file("lake.png", await draw(page, landscape(evening), 960, 640)),
+    morning: file("morning.png", await draw(page, landscape(morning), 960, 640)),
     ana: file("ana.png", await draw(page, portrait("#f3c9a5", "#d99a6c", "#3a231b", "#23786c"), 240, 240)),
     ben: file("ben.png", await draw(page, portrait("#a9c8de", "#8d5b3e", "#17130f", "#d7a13a"), 240, 240)),
   };

@@ -39,8 +39,8 @@ test("two people talk, lose the server, and lose no message", async () => {
   await step("they sign up and see each other online", async () => {
     await signUp(ana, "Ana Rivera", "ana@example.com");
     await signUp(ben, "Ben Okafor", "ben@example.com");
-    await row(ana, "Ben Okafor, online").waitFor();
-    await row(ben, "Ana Rivera, online").waitFor();
+    await row(ana, "Ben Okafor Online").waitFor();
+    await row(ben, "Ana Rivera Online").waitFor();
   });
 
   await step("they change their profile pictures", async () => {
@@ -52,7 +52,7 @@ test("two people talk, lose the server, and lose no message", async () => {
   await step("text goes both ways, and counts as unread until it is opened", async () => {
     await open(ana, "Ben Okafor");
     await say(ana, "Hi Ben! Are you back from the lake?");
-    const unread = row(ben, "Ana Rivera, online, 1 unread");
+    const unread = row(ben, "1 unread");
     await unread.waitFor();
     assert.equal(await ben.title(), "(1) Sockeye");
     await open(ben, "Ana Rivera");
@@ -119,19 +119,19 @@ test("two people talk, lose the server, and lose no message", async () => {
     await ben.context().setOffline(false);
     await ben.getByText("Back online.").waitFor();
     await bubble(ben, "I bring bread.").waitFor();
-    await row(ana, "Ben Okafor, online").waitFor();
+    await row(ana, "Ben Okafor Online").waitFor();
     assert.deepEqual(await texts(ben), await texts(ana));
   });
 
   await step("newcomers appear at once, with what they write", async () => {
     const joon = await Guest.join(server.url, "Joon Park", "joon@example.com");
-    await row(ana, "Joon Park, online").waitFor();
+    await row(ana, "Joon Park Online").waitFor();
     joon.leave();
     const mara = await Guest.join(server.url, "Mara Lind", "mara@example.com");
     guests.push(mara);
     await mara.say("Ana Rivera", "Choir is at seven tomorrow");
-    await row(ana, "Mara Lind, online, 1 unread, Choir is at seven tomorrow").waitFor();
-    await row(ana, "Joon Park, offline").waitFor();
+    await row(ana, "Mara Lind Online Choir is at seven tomorrow").filter({ hasText: "1 unread" }).waitFor();
+    await row(ana, "Joon Park Offline").waitFor();
   });
 
   await step("it looks right on a desk, on a phone and in the dark", async () => {
@@ -145,14 +145,14 @@ test("two people talk, lose the server, and lose no message", async () => {
     await ben.setViewportSize({ width: 390, height: 844 });
     await ben.screenshot({ path: path.join(screenshots, "phone.png") });
     await ben.getByRole("link", { name: "Back to people" }).click();
-    await row(ben, "Ana Rivera, online").waitFor();
+    await row(ben, "Ana Rivera Online").waitFor();
     await ben.screenshot({ path: path.join(screenshots, "phone-people.png") });
   });
 
   await step("who logs out is offline for the others, and must log in again", async () => {
     await ben.getByRole("button", { name: "Log out" }).click();
     await ben.getByRole("heading", { name: "Welcome back" }).waitFor();
-    await row(ana, "Ben Okafor, offline").waitFor();
+    await row(ana, "Ben Okafor Offline").waitFor();
     await ben.reload();
     await ben.getByLabel("Email").fill("ben@example.com");
     if (screenshots) await ben.screenshot({ path: path.join(screenshots, "log-in.png") });
@@ -161,7 +161,7 @@ test("two people talk, lose the server, and lose no message", async () => {
     await ben.getByText("Invalid credentials").waitFor();
     await ben.getByLabel("Password").fill(PASSWORD);
     await ben.getByRole("button", { name: "Log in" }).click();
-    await row(ana, "Ben Okafor, online").waitFor();
+    await row(ana, "Ben Okafor Online").waitFor();
   });
 
   await step("a log-out in one tab ends the session in the other", async () => {

@@ -60,7 +60,7 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
       onlineUsers: (ids) => own(() => rosterChanged(ids)),
       message: (message) => own(() => messageArrived(message, me)),
     });
-    void loadPeople().then(() => catchUp(state.people.slice(0, PREVIEWS_MAX).map((p) => p._id)));
+    void loadPeople().then(() => catchUp(state.people.map((p) => p._id)));
   }
 
   function end(notice: string | null = null) {
@@ -116,10 +116,12 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
     if (recovered) return set({ link: { is: "online", caughtUp: "recovered" } });
     set({ link: { is: "online" } });
     const current = session;
-    void Promise.all([loadPeople(), catchUp(Object.keys(state.conversations))]).then(() => {
-      if (current === session && state.link.is === "online")
-        set({ link: { is: "online", caughtUp: "refreshed" } });
-    });
+    void loadPeople()
+      .then(() => catchUp([...Object.keys(state.conversations), ...state.people.map((p) => p._id)]))
+      .then(() => {
+        if (current === session && state.link.is === "online")
+          set({ link: { is: "online", caughtUp: "refreshed" } });
+      });
   }
 
   function refused() {
@@ -160,7 +162,7 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
   /** Fetches these conversations again, the open one first, one at a time to be gentle on the server. */
   async function catchUp(peerIds: string[]) {
     const open = state.people.find((p) => p._id === state.openId)?._id;
-    const known = peerIds.filter((id) => id !== open).slice(0, PREVIEWS_MAX);
+    const known = [...new Set(peerIds)].filter((id) => id !== open).slice(0, PREVIEWS_MAX);
     for (const id of open ? [open, ...known] : known) {
       const current = session;
       await loadHistory(id);

@@ -61,24 +61,29 @@ function Row({ person, state }: { person: User; state: ChatState }) {
   const conversation = state.conversations[person._id];
   const last = conversation?.messages.at(-1);
   const unread = conversation?.unread ?? 0;
+  const status = isOnline ? "Online" : "Offline";
   const words = preview(last, person);
-  const spoken = [person.fullName, isOnline ? "online" : "offline", unread && `${unread} unread`, words];
   return (
     <li>
       <a
         href={`#/${person._id}`}
         className="row"
-        aria-label={spoken.filter(Boolean).join(", ")}
         aria-current={state.openId === person._id ? "page" : undefined}
       >
         <Avatar user={person} isOnline={isOnline} />
         <span className="row-words">
           <span className="row-name">{person.fullName}</span>
-          <span className="row-preview">{words ?? (isOnline ? "Online" : "Offline")}</span>
+          {words && <span className="sr-only">{status}</span>}
+          <span className="row-preview">{words ?? status}</span>
         </span>
         <span className="row-side">
           {last && <time dateTime={last.createdAt}>{listTime(last.createdAt)}</time>}
-          {unread > 0 && <span className="unread">{unread > 99 ? "99+" : unread}</span>}
+          {unread > 0 && (
+            <span className="unread">
+              {unread > 99 ? "99+" : unread}
+              <span className="sr-only"> unread</span>
+            </span>
+          )}
         </span>
       </a>
     </li>
