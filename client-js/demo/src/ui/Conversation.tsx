@@ -7,6 +7,7 @@ import { Composer, type ComposerHandle } from "./Composer.tsx";
 import { dayName } from "./dates.ts";
 import { Icon } from "./Icon.tsx";
 import { Lightbox } from "./Lightbox.tsx";
+import { presence, presenceWord } from "./presence.ts";
 import { useChat, useChatState } from "./useChat.ts";
 
 /** Messages of one person less than this apart stand together. */
@@ -17,7 +18,7 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
   const chat = useChat();
   const state = useChatState();
   const { messages, outbox, history } = state.conversations[peer._id] ?? emptyConversation;
-  const isOnline = state.online.has(peer._id);
+  const isOnline = presence(state, peer._id);
   const heading = useRef<HTMLHeadingElement>(null);
   const composer = useRef<ComposerHandle>(null);
   const scroller = useRef<HTMLDivElement>(null);
@@ -62,7 +63,7 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
             {peer.fullName}
           </h2>
           <span className="row-preview" role="status">
-            {isOnline ? "Online" : "Offline"}
+            {presenceWord(isOnline)}
           </span>
         </span>
       </header>

@@ -5,6 +5,7 @@ import { listTime } from "./dates.ts";
 import { Icon, Logo } from "./Icon.tsx";
 import { LinkBadge } from "./LinkStatus.tsx";
 import { PICTURE_TYPES, PictureError, toDataUrl } from "./picture.ts";
+import { presence, presenceWord } from "./presence.ts";
 import { useChat, useChatState } from "./useChat.ts";
 
 const AVATAR_SIDE_PX = 256;
@@ -18,7 +19,7 @@ export function People() {
   const found = state.people
     .filter((p) => p.fullName.toLowerCase().includes(wanted))
     .sort(byRelevance(state));
-  const onlineCount = state.people.filter((p) => state.online.has(p._id)).length;
+  const onlineCount = state.people.filter((p) => presence(state, p._id)).length;
 
   return (
     <aside className="people">
@@ -38,7 +39,7 @@ export function People() {
         />
       )}
       <nav aria-label="People" className="scroll">
-        <h2 className="list-title">People · {onlineCount} online</h2>
+        <h2 className="list-title">People{state.link.is === "online" && ` · ${onlineCount} online`}</h2>
         <ul>
           {found.slice(0, PEOPLE_SHOWN_MAX).map((person) => (
             <Row key={person._id} person={person} state={state} />
@@ -57,11 +58,11 @@ export function People() {
 }
 
 function Row({ person, state }: { person: User; state: ChatState }) {
-  const isOnline = state.online.has(person._id);
+  const isOnline = presence(state, person._id);
   const conversation = state.conversations[person._id];
   const last = conversation?.messages.at(-1);
   const unread = conversation?.unread ?? 0;
-  const status = isOnline ? "Online" : "Offline";
+  const status = presenceWord(isOnline);
   const words = preview(last, person);
   return (
     <li>
