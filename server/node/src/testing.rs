@@ -72,6 +72,7 @@ impl TestChat {
             profile: Arc::new(contract.profile()),
             cookies: CookieRules { secure: false, same_site: SameSite::Strict },
             limits,
+            public_url: None,
         };
         let routes = contract.routes(gateway.clone());
         Self { gateway, clock, routes, storing, _data: data }

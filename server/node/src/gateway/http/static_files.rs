@@ -81,9 +81,12 @@ mod tests {
 
     #[test]
     fn only_names_with_a_hash_are_kept_forever() {
-        for hashed in
-            ["/assets/index-DiwrgTda.js", "/assets/index--c37zskd.js", "/static/js/main.3f2a91bc.js", "/static/css/2.1b2c3d4e.chunk.css"]
-        {
+        for hashed in [
+            "/assets/index-DiwrgTda.js",
+            "/assets/index--c37zskd.js",
+            "/static/js/main.3f2a91bc.js",
+            "/static/css/2.1b2c3d4e.chunk.css",
+        ] {
             assert!(is_hashed(hashed), "{hashed}");
         }
         for plain in ["/", "/index.html", "/avatar.png", "/socket-connection.js", "/vite.svg", "/a.b"] {
