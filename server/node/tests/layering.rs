@@ -132,15 +132,15 @@ fn the_core_depends_on_no_runtime() {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace")
 }
 
 fn rust_files(place: &str) -> Vec<PathBuf> {
     let mut waiting = vec![root().join(place)];
     let mut files = vec![];
     while let Some(dir) = waiting.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(dir).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
             if path.is_dir() && !path.ends_with("node_modules") {
                 waiting.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
