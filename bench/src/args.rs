@@ -102,6 +102,9 @@ pub(crate) struct Compare {
     /// The peer's folder, after `npm ci`.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peer"))]
     pub(crate) peer_dir: PathBuf,
+    /// Where the servers' data goes: the disk whose fsync is part of every acknowledgement.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    pub(crate) scratch_dir: PathBuf,
     /// Which servers to measure.
     #[arg(long, value_delimiter = ',', default_value = "sockeye,peer")]
     pub(crate) subjects: Vec<Which>,

@@ -29,7 +29,9 @@ async fn measure(which: Which, scenario: Scenario, settings: &Compare) -> Result
         Scenario::Send => scenario::send(&target, &settings.load).await,
         Scenario::Flood => scenario::send(&target, &Load { rate: 0, ..settings.load.clone() }).await,
     };
-    let report = result.map_err(|failure| subject.with_log(&failure))?;
-    subject.stop().await?;
+    let mut report = result.map_err(|failure| subject.with_log(&failure))?;
+    if let Err(failure) = subject.stop().await {
+        report.errors.add("unclean stop", failure.to_string());
+    }
     Ok(report)
 }

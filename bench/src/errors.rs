@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-const EXAMPLES_MAX: usize = 5;
-
 /// A run that could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -33,27 +31,17 @@ impl Failure {
     }
 }
 
-/// Errors by kind, with the first few in words.
+/// Errors by kind, with the first of each kind in words.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Tally {
     pub(crate) total: u64,
     pub(crate) by_kind: BTreeMap<&'static str, u64>,
-    pub(crate) examples: Vec<String>,
+    pub(crate) examples: BTreeMap<&'static str, String>,
 }
 
 impl Tally {
     pub(crate) fn add(&mut self, kind: &'static str, words: impl Into<String>) {
         self.add_many(kind, 1, words);
-    }
-
-    /// Takes over what another tally counted.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.total += other.total;
-        for (kind, count) in other.by_kind {
-            *self.by_kind.entry(kind).or_default() += count;
-        }
-        let room = EXAMPLES_MAX.saturating_sub(self.examples.len());
-        self.examples.extend(other.examples.into_iter().take(room));
     }
 
     /// Counts `count` errors of a kind with one example; none when `count` is 0.
@@ -63,8 +51,17 @@ impl Tally {
         }
         self.total += count;
         *self.by_kind.entry(kind).or_default() += count;
-        if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(format!("{kind}: {}", words.into()));
+        self.examples.entry(kind).or_insert_with(|| words.into());
+    }
+
+    /// Takes over what another tally counted.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.total += other.total;
+        for (kind, count) in other.by_kind {
+            *self.by_kind.entry(kind).or_default() += count;
+        }
+        for (kind, words) in other.examples {
+            self.examples.entry(kind).or_insert(words);
         }
     }
 }

@@ -1,9 +1,17 @@
 //! The machine's words: numbers mean little without them.
 
 use std::fs;
+use std::io::Write;
+use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use serde::Serialize;
+
+use crate::errors::Failure;
+use crate::latency::Percentiles;
+
+const FDATASYNCS: usize = 100;
 
 /// What the numbers were measured on. Load tool and server share it.
 #[derive(Debug, Serialize)]
@@ -14,12 +22,17 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) rustc: String,
     pub(crate) node: String,
+    /// Median time of a 200-byte append with fdatasync where the servers keep their data; part of every
+    /// acknowledgement. `None` when the servers were not started by this tool.
+    pub(crate) fdatasync_p50_ms: Option<f64>,
     /// How this tool was built: a debug build measures itself.
     pub(crate) tool_profile: &'static str,
 }
 
-pub(crate) fn describe() -> Machine {
-    Machine {
+/// `scratch`: where the servers kept their data, if known.
+pub(crate) fn describe(scratch: Option<&Path>) -> Result<Machine, Failure> {
+    let fdatasync = scratch.map(fdatasync).transpose().map_err(Failure::io("measuring fdatasync"))?;
+    Ok(Machine {
         cores: std::thread::available_parallelism().map_or(0, usize::from),
         cpu: line("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
         memory_gib: line("/proc/meminfo", "MemTotal")
@@ -29,8 +42,20 @@ pub(crate) fn describe() -> Machine {
             .map_or_else(|_| unknown(), |text| text.trim().to_owned()),
         rustc: version("rustc"),
         node: version("node"),
+        fdatasync_p50_ms: fdatasync.flatten().map(|percentiles| percentiles.p50_ms),
         tool_profile: if cfg!(debug_assertions) { "debug" } else { "release" },
-    }
+    })
+}
+
+fn fdatasync(folder: &Path) -> std::io::Result<Option<Percentiles>> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    let durations = (0..FDATASYNCS).map(|_| {
+        let start = Instant::now();
+        file.write_all(&[b'x'; 200])?;
+        file.sync_data()?;
+        Ok(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    });
+    Ok(Percentiles::of(durations.collect::<std::io::Result<_>>()?))
 }
 
 /// The value of the first `name : value` line of a /proc file.

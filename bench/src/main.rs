@@ -45,12 +45,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<Vec<Report>, Failure> {
-    let (reports, output) = match command {
-        Command::Idle(one) => (vec![scenario::idle(&one.target, &one.load).await?], one.output),
-        Command::Send(one) => (vec![scenario::send(&one.target, &one.load).await?], one.output),
-        Command::Compare(many) => (compare::compare(&many).await?, many.output),
+    let (reports, output, scratch) = match command {
+        Command::Idle(one) => (vec![scenario::idle(&one.target, &one.load).await?], one.output, None),
+        Command::Send(one) => (vec![scenario::send(&one.target, &one.load).await?], one.output, None),
+        Command::Compare(many) => (compare::compare(&many).await?, many.output, Some(many.scratch_dir)),
     };
-    let machine = machine::describe();
+    let machine = machine::describe(scratch.as_deref())?;
     print!("{}", report::human(&machine, &reports));
     if let Some(path) = output.json {
         report::write_json(&path, &machine, &reports)?;

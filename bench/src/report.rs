@@ -94,15 +94,20 @@ pub(crate) fn write_json(path: &Path, machine: &Machine, reports: &[Report]) -> 
 pub(crate) fn human(machine: &Machine, reports: &[Report]) -> String {
     let mut text = String::new();
     let written = write_machine(&mut text, machine)
-        .and_then(|()| reports.iter().try_for_each(|report| write_report(&mut text, report)));
+        .and_then(|()| reports.iter().try_for_each(|report| write_report(&mut text, report)))
+        .and_then(|()| write_summary(&mut text, reports));
     debug_assert!(written.is_ok(), "writing to a string does not fail");
     text
 }
 
 fn write_machine(to: &mut String, machine: &Machine) -> std::fmt::Result {
-    let Machine { cores, cpu, memory_gib, kernel, rustc, node, tool_profile } = machine;
+    let Machine { cores, cpu, memory_gib, kernel, rustc, node, fdatasync_p50_ms, tool_profile } = machine;
     writeln!(to, "machine    {cores} cores ({cpu}), {memory_gib} GiB, Linux {kernel}")?;
-    writeln!(to, "           {rustc}; node {node}; load tool: {tool_profile} build, on the same cores")
+    writeln!(to, "           {rustc}; node {node}; load tool: {tool_profile} build, on the same cores")?;
+    match fdatasync_p50_ms {
+        Some(ms) => writeln!(to, "           append + fdatasync of 200 bytes: median {ms:.2} ms"),
+        None => Ok(()),
+    }
 }
 
 fn write_report(to: &mut String, report: &Report) -> std::fmt::Result {
@@ -132,14 +137,15 @@ fn write_report(to: &mut String, report: &Report) -> std::fmt::Result {
         write_percentiles(to, "tool delay", traffic.tool_delay.as_ref())?;
     }
     if let Some(usage) = &report.server {
-        write_usage(to, usage)?;
+        write_usage(to, usage, report.traffic.is_none())?;
     }
     writeln!(to, "  tool       {:.2} CPU s during the load", report.tool_cpu_seconds)?;
     writeln!(to, "  errors     {}", report.errors.total)?;
     for (kind, count) in &report.errors.by_kind {
-        writeln!(to, "             {count} × {kind}")?;
+        let example = report.errors.examples.get(kind).map_or("", String::as_str);
+        writeln!(to, "             {count} × {kind}, e.g. {example}")?;
     }
-    report.errors.examples.iter().try_for_each(|example| writeln!(to, "             e.g. {example}"))
+    Ok(())
 }
 
 fn write_percentiles(to: &mut String, name: &str, of: Option<&Percentiles>) -> std::fmt::Result {
@@ -150,7 +156,7 @@ fn write_percentiles(to: &mut String, name: &str, of: Option<&Percentiles>) -> s
     )
 }
 
-fn write_usage(to: &mut String, usage: &Usage) -> std::fmt::Result {
+fn write_usage(to: &mut String, usage: &Usage, idle: bool) -> std::fmt::Result {
     let mib = |kib: u64| exact(kib) / 1024.0;
     writeln!(
         to,
@@ -162,7 +168,11 @@ fn write_usage(to: &mut String, usage: &Usage) -> std::fmt::Result {
         mib(usage.rss_after_kib),
         mib(usage.rss_peak_kib)
     )?;
-    writeln!(to, "             {:.1} KiB per connection", usage.rss_per_connection_kib)?;
+    write!(to, "             {:.1} KiB per connection", usage.rss_per_connection_kib)?;
+    match idle {
+        true => writeln!(to, " when connected, {:.1} at the end", usage.rss_per_connection_loaded_kib)?,
+        false => writeln!(to)?,
+    }
     write!(
         to,
         "  server     {:.2} CPU s connecting, {:.2} CPU s load",
@@ -172,4 +182,48 @@ fn write_usage(to: &mut String, usage: &Usage) -> std::fmt::Result {
         Some(per_second) => writeln!(to, ", {per_second:.0} messages per CPU second"),
         None => writeln!(to),
     }
+}
+
+/// One line a scenario, for the eye and for notes.
+fn write_summary(to: &mut String, reports: &[Report]) -> std::fmt::Result {
+    if reports.len() < 2 {
+        return Ok(());
+    }
+    writeln!(
+        to,
+        "\n{:<9} {:<18} {:>7} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>7}",
+        "server",
+        "scenario",
+        "acks/s",
+        "ack p50",
+        "ack p99",
+        "del p50",
+        "del p99",
+        "KiB/conn",
+        "msg/CPUs",
+        "errors"
+    )?;
+    for report in reports {
+        let traffic = report.traffic.as_ref();
+        let ms = |of: Option<f64>| of.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.2}"));
+        let whole = |of: Option<f64>| of.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}"));
+        let (ack, delivery) =
+            (traffic.and_then(|of| of.ack.as_ref()), traffic.and_then(|of| of.delivery.as_ref()));
+        let usage = report.server.as_ref();
+        writeln!(
+            to,
+            "{:<9} {:<18} {:>7} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>7}",
+            report.subject,
+            report.scenario,
+            whole(traffic.map(|of| of.acks_per_second)),
+            ms(ack.map(|of| of.p50_ms)),
+            ms(ack.map(|of| of.p99_ms)),
+            ms(delivery.map(|of| of.p50_ms)),
+            ms(delivery.map(|of| of.p99_ms)),
+            ms(usage.map(|of| of.rss_per_connection_kib)),
+            whole(usage.and_then(|of| of.messages_per_cpu_second)),
+            report.errors.total,
+        )?;
+    }
+    Ok(())
 }

@@ -27,9 +27,9 @@ pub(crate) async fn idle(target: &Target, load: &Load) -> Result<Report, Failure
     let crew = stage.connect(members).await?;
 
     let tool_cpu = Process::own().cpu_seconds()?;
-    stage.gauge.load_starts()?;
+    stage.gauge.load_starts();
     sleep(Duration::from_secs(load.seconds)).await;
-    stage.gauge.load_ends()?;
+    stage.gauge.load_ends();
     let tool_cpu_seconds = Process::own().cpu_seconds()? - tool_cpu;
 
     let handshakes = Percentiles::of(crew.handshakes_us.clone());
@@ -46,19 +46,21 @@ pub(crate) async fn send(target: &Target, load: &Load) -> Result<Report, Failure
     let crew = stage.connect(members).await?;
 
     let tool_cpu = Process::own().cpu_seconds()?;
-    stage.gauge.load_starts()?;
+    stage.gauge.load_starts();
     let start = Instant::now();
     starter.start()?;
     crew.sent_all(u64::from(load.senders)).await;
     let sending = start.elapsed();
     crew.drained(Duration::from_secs(load.drain_seconds)).await;
-    stage.gauge.load_ends()?;
+    stage.gauge.load_ends();
     let tool_cpu_seconds = Process::own().cpu_seconds()? - tool_cpu;
 
-    let histories = if load.skip_history { None } else { Some(stage.histories().await?) };
+    let histories = if load.skip_history { None } else { Some(stage.histories().await) };
     let handshakes = Percentiles::of(crew.handshakes_us.clone());
     let mut books = stage.send_home(crew).await?;
     let mut errors = gather_errors(&mut books);
+    let histories = histories
+        .and_then(|read| read.map_err(|failure| errors.add("history unreadable", failure.to_string())).ok());
     let conversations = conversations(&mut books, histories, load, &stage.shared.run, &mut errors);
     let counts = ledger::judge(&conversations, &mut errors);
     let traffic = Traffic::new(&conversations, counts, sending);
@@ -80,7 +82,7 @@ impl<'a> Stage<'a> {
     async fn set_up(target: &'a Target, load: &'a Load, users: u32) -> Result<Self, Failure> {
         let run = run_name()?;
         let mut gauge = Gauge::new(target.pid.map(Process::of));
-        gauge.starts()?;
+        gauge.starts();
         let accounts = accounts::make(&target.url, &run, users, load.sign_ups_max.max(1)).await?;
         sleep(Duration::from_secs(load.settle_seconds)).await;
         let shared =
@@ -89,20 +91,20 @@ impl<'a> Stage<'a> {
     }
 
     async fn connect(&mut self, members: Vec<Member>) -> Result<Crew, Failure> {
-        self.gauge.connecting_starts()?;
+        self.gauge.connecting_starts();
         let start = Instant::now();
         let shared = Arc::clone(&self.shared);
         let crew = Crew::assemble(&self.target.url, members, self.load.handshakes_max, shared).await?;
         self.connecting = start.elapsed();
         sleep(Duration::from_secs(self.load.settle_seconds)).await;
-        self.gauge.connected(self.accounts.len())?;
+        self.gauge.connected(self.accounts.len() as u64);
         Ok(crew)
     }
 
     async fn send_home(&mut self, crew: Crew) -> Result<Vec<Book>, Failure> {
         let books = crew.disband().await?;
         sleep(Duration::from_secs(self.load.settle_seconds)).await;
-        self.gauge.disconnected()?;
+        self.gauge.disconnected();
         Ok(books)
     }
 
@@ -126,7 +128,7 @@ impl<'a> Stage<'a> {
         handshakes: Option<Percentiles>,
         tool_cpu_seconds: f64,
         traffic: Option<Traffic>,
-        errors: Tally,
+        mut errors: Tally,
     ) -> Report {
         let sum = |of: fn(&Book) -> u64| books.iter().map(of).sum();
         Report {
@@ -139,7 +141,9 @@ impl<'a> Stage<'a> {
             pings: sum(|book| book.heard.pings),
             presence_lists: sum(|book| book.heard.presence_lists),
             presence_bytes: sum(|book| book.heard.presence_bytes),
-            server: self.gauge.usage(traffic.as_ref().map(|traffic| traffic.counts.acknowledged)),
+            server: self
+                .gauge
+                .usage(traffic.as_ref().map(|traffic| traffic.counts.acknowledged), &mut errors),
             tool_cpu_seconds,
             traffic,
             errors,

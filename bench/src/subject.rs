@@ -18,12 +18,17 @@ const READY_POLL_EVERY: Duration = Duration::from_millis(50);
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 const LOG_LINES_SHOWN_MAX: usize = 20;
 
-/// What a server needs to let one address make and connect thousands of users.
-const SOCKEYE_ENV: [(&str, &str); 4] = [
+/// What the server needs to let one address make and connect thousands of users, and to show all they wrote.
+const SOCKEYE_ENV: [(&str, &str); 9] = [
     ("SOCKEYE_CONTRACT", "direct-v1"),
     ("NODE_ENV", "development"),
     ("SALT_ROUNDS", "4"),
     ("JWT_EXPIRATION", "7d"),
+    ("SOCKEYE_LIMIT_REQUESTS", "off"),
+    ("SOCKEYE_LIMIT_SIGN_IN", "off"),
+    ("SOCKEYE_LIMIT_EVENTS", "off"),
+    ("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", "1000000"),
+    ("SOCKEYE_HISTORY_LEN_MAX", "1000000"),
 ];
 
 /// A running server.
@@ -39,7 +44,8 @@ pub(crate) struct Subject {
 impl Subject {
     /// Starts it and waits until it answers HTTP.
     pub(crate) async fn start(which: Which, settings: &Compare) -> Result<Self, Failure> {
-        let folder = TempDir::with_prefix("sockeye-bench-").map_err(Failure::io("making a data folder"))?;
+        let folder = TempDir::with_prefix_in("sockeye-bench-", &settings.scratch_dir)
+            .map_err(Failure::io("making a data folder"))?;
         let port = free_port()?;
         let (name, mut command) = match which {
             Which::Sockeye => ("sockeye", sockeye(settings, folder.path())?),

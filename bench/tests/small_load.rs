@@ -12,7 +12,7 @@ const PEER_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peer");
 #[test]
 fn the_peer_takes_a_small_load_without_an_error() {
     install_peer();
-    let (output, report) = small_load(&["--subjects", "peer"]);
+    let (output, report) = small_load(&["--subjects", "peer", "--in-flight", "8"]);
     assert_clean(&output, &report);
 }
 
@@ -23,7 +23,8 @@ fn the_server_takes_a_small_load_without_an_error() {
         eprintln!("SOCKEYE_BIN is not set: only the peer is measured");
         return;
     };
-    let (output, report) = small_load(&["--subjects", "sockeye", "--sockeye-bin", &binary]);
+    let (output, report) =
+        small_load(&["--subjects", "sockeye", "--sockeye-bin", &binary, "--in-flight", "8"]);
     assert_clean(&output, &report);
 }
 
