@@ -22,14 +22,14 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) rustc: String,
     pub(crate) node: String,
-    /// Median time of a 200-byte append with fdatasync where the servers keep their data; part of every
-    /// acknowledgement. `None` when the servers were not started by this tool.
-    pub(crate) fdatasync_p50_ms: Option<f64>,
+    /// A 200-byte append with fdatasync where the servers keep their data, before the first of them starts: part of
+    /// every acknowledgement. `None` when the servers were not started by this tool.
+    pub(crate) fdatasync: Option<Percentiles>,
     /// How this tool was built: a debug build measures itself.
     pub(crate) tool_profile: &'static str,
 }
 
-/// `scratch`: where the servers kept their data, if known.
+/// `scratch`: where the servers will keep their data, if known.
 pub(crate) fn describe(scratch: Option<&Path>) -> Result<Machine, Failure> {
     let fdatasync = scratch.map(fdatasync).transpose().map_err(Failure::io("measuring fdatasync"))?;
     Ok(Machine {
@@ -42,7 +42,7 @@ pub(crate) fn describe(scratch: Option<&Path>) -> Result<Machine, Failure> {
             .map_or_else(|_| unknown(), |text| text.trim().to_owned()),
         rustc: version("rustc"),
         node: version("node"),
-        fdatasync_p50_ms: fdatasync.flatten().map(|percentiles| percentiles.p50_ms),
+        fdatasync: fdatasync.flatten(),
         tool_profile: if cfg!(debug_assertions) { "debug" } else { "release" },
     })
 }

@@ -45,12 +45,20 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<Vec<Report>, Failure> {
-    let (reports, output, scratch) = match command {
-        Command::Idle(one) => (vec![scenario::idle(&one.target, &one.load).await?], one.output, None),
-        Command::Send(one) => (vec![scenario::send(&one.target, &one.load).await?], one.output, None),
-        Command::Compare(many) => (compare::compare(&many).await?, many.output, Some(many.scratch_dir)),
+    let (reports, output, machine) = match command {
+        Command::Idle(one) => {
+            let machine = machine::describe(None)?;
+            (vec![scenario::idle(&one.target, &one.load).await?], one.output, machine)
+        }
+        Command::Send(one) => {
+            let machine = machine::describe(None)?;
+            (vec![scenario::send(&one.target, &one.load).await?], one.output, machine)
+        }
+        Command::Compare(many) => {
+            let machine = machine::describe(Some(&many.scratch_dir))?;
+            (compare::compare(&many).await?, many.output, machine)
+        }
     };
-    let machine = machine::describe(scratch.as_deref())?;
     print!("{}", report::human(&machine, &reports));
     if let Some(path) = output.json {
         report::write_json(&path, &machine, &reports)?;

@@ -101,11 +101,13 @@ pub(crate) fn human(machine: &Machine, reports: &[Report]) -> String {
 }
 
 fn write_machine(to: &mut String, machine: &Machine) -> std::fmt::Result {
-    let Machine { cores, cpu, memory_gib, kernel, rustc, node, fdatasync_p50_ms, tool_profile } = machine;
+    let Machine { cores, cpu, memory_gib, kernel, rustc, node, fdatasync, tool_profile } = machine;
     writeln!(to, "machine    {cores} cores ({cpu}), {memory_gib} GiB, Linux {kernel}")?;
     writeln!(to, "           {rustc}; node {node}; load tool: {tool_profile} build, on the same cores")?;
-    match fdatasync_p50_ms {
-        Some(ms) => writeln!(to, "           append + fdatasync of 200 bytes: median {ms:.2} ms"),
+    match fdatasync {
+        Some(Percentiles { p50_ms, p90_ms, .. }) => {
+            writeln!(to, "           append + fdatasync of 200 bytes: p50 {p50_ms:.2}  p90 {p90_ms:.2} ms")
+        }
         None => Ok(()),
     }
 }
