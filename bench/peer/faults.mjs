@@ -1,12 +1,13 @@
 // Faults planted on purpose, so that a test can see the load tool's ledger catch them.
 const EVERY = 50;
 
-/** Wraps `deliver`; "lose", "double" and "reorder" misdeliver every 50th message, "none" none. */
+/** Wraps `deliver`; "lose", "double" and "reorder" misdeliver every 50th message, the others none. */
 export function faulty(kind, deliver) {
   let count = 0;
   let heldBack = null;
   const faults = {
     none: deliver,
+    hide: deliver,
     lose: (...args) => count++ % EVERY !== 0 && deliver(...args),
     double: (...args) => {
       deliver(...args);

@@ -4,11 +4,13 @@ export class Presence {
   #everyMs;
   #socketsOf = new Map();
   #planned = null;
+  #hidden;
 
-  /** Changes within `everyMs` are told together; 0 tells every change by itself, as the original backend does. */
-  constructor(io, everyMs) {
+  /** Changes within `everyMs` are told together; 0 tells every change by itself, as the original backend does; the first `hidden` users are left out. */
+  constructor(io, everyMs, hidden) {
     this.#io = io;
     this.#everyMs = everyMs;
+    this.#hidden = hidden;
   }
 
   arrived(userId) {
@@ -32,6 +34,6 @@ export class Presence {
   }
 
   #tell() {
-    this.#io.emit("getOnlineUsers", [...this.#socketsOf.keys()]);
+    this.#io.emit("getOnlineUsers", [...this.#socketsOf.keys()].slice(this.#hidden));
   }
 }

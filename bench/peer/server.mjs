@@ -22,7 +22,7 @@ const accounts = new Accounts(settings.secret);
 const log = await MessageLog.open(join(settings.dataDir, "messages.jsonl"), settings.fsync);
 const http = createServer((request, response) => answerRest(request, response, { accounts, log }));
 const io = new Server(http, { pingInterval: 5000, pingTimeout: 20000 });
-const presence = new Presence(io, settings.presenceEveryMs);
+const presence = new Presence(io, settings.presenceEveryMs, settings.fault === "hide" ? 1 : 0);
 const deliver = faulty(settings.fault, (message, sender) => {
   // The calling socket gets the ack only: an echo would be shown twice or overwritten (contract, section 6).
   sender.to([message.receiverId, message.senderId]).emit("newMessage", message);

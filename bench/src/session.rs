@@ -87,7 +87,7 @@ pub(crate) async fn live(
     };
     let mut heard = Heard::new(number);
     for text in connection.early {
-        heard.frame(text, &shared);
+        heard.frame(text, &shared, false);
     }
     let reader = Reader { stream, silence_max: connection.silence_max, pongs, permits: plan.permits() };
     let mut write_errors = Tally::default();
@@ -187,7 +187,7 @@ impl Reader {
                 Ok(None) => break "closed by the server".to_owned(),
                 Err(_) => break format!("silent for {patience:?}"),
             };
-            match heard.frame(text, shared) {
+            match heard.frame(text, shared, *stop.borrow()) {
                 Wants::Nothing => {}
                 Wants::Pong if self.pongs.try_send(()).is_err() && !*stop.borrow() => {
                     break "several pongs wait to be written".to_owned();

@@ -29,27 +29,46 @@ fn the_server_takes_a_small_load_without_an_error() {
 }
 
 #[test]
+fn idle_connections_are_held_without_an_error() {
+    install_peer();
+    let (output, report) = run("idle", &["--subjects", "peer", "--seconds", "1"]);
+    assert!(output.status.success(), "{report:#}");
+    assert_eq!(report["reports"][0]["connections"], 20);
+}
+
+#[test]
 fn every_planted_fault_is_caught() {
     install_peer();
-    for (fault, kind) in [("lose", "missing"), ("double", "doubled"), ("reorder", "reordered")] {
+    let faults = [
+        ("flood", "lose", "missing"),
+        ("flood", "double", "doubled"),
+        ("flood", "reorder", "reordered"),
+        ("idle", "hide", "presence wrong"),
+    ];
+    for (scenario, fault, kind) in faults {
         let fault = format!("PEER_FAULT={fault}");
-        let more = ["--subjects", "peer", "--peer-env", &fault, "--in-flight", "4", "--drain-seconds", "2"];
-        let (output, report) = small_load(&more);
+        let more = ["--subjects", "peer", "--peer-env", &fault, "--in-flight", "4"];
+        let (output, report) =
+            run(scenario, &[&more[..], &["--drain-seconds", "2", "--seconds", "2"]].concat());
         assert!(!output.status.success(), "{fault} must fail the run");
         let count = &report["reports"][0]["errors"]["by_kind"][kind];
         assert!(count.as_u64() >= Some(1), "{fault} must be told as {kind}: {report:#}");
     }
 }
 
-/// 20 connections, 5 senders, 200 messages.
 fn small_load(more: &[&str]) -> (Output, Value) {
+    run("flood", more)
+}
+
+/// 20 connections; with 5 senders and 200 messages, if the scenario sends.
+fn run(scenario: &str, more: &[&str]) -> (Output, Value) {
     let folder = tempfile::tempdir().expect("a folder for the report");
     let json = folder.path().join("report.json");
     let output = Command::new(env!("CARGO_BIN_EXE_bench"))
         .args([
             "compare",
             "--scenarios",
-            "flood",
+            scenario,
             "--connections",
             "20",
             "--senders",

@@ -46,7 +46,8 @@ impl Heard {
         Self { sender, ..Self::default() }
     }
 
-    pub(crate) fn frame(&mut self, text: Utf8Bytes, shared: &Shared) -> Wants {
+    /// `leaving`: everybody is being sent home, so presence lists shrink and say nothing about the run.
+    pub(crate) fn frame(&mut self, text: Utf8Bytes, shared: &Shared, leaving: bool) -> Wants {
         match wire::parse(&text) {
             Some(Frame::Ping) => {
                 self.pings += 1;
@@ -57,7 +58,7 @@ impl Heard {
                 return Wants::Next;
             }
             Some(Frame::Event { name: "newMessage", args }) => self.message(args, shared),
-            Some(Frame::Event { name: "getOnlineUsers", .. }) => {
+            Some(Frame::Event { name: "getOnlineUsers", .. }) if !leaving => {
                 self.presence_lists += 1;
                 self.presence_bytes += text.len() as u64;
                 self.presence = Some(text);
