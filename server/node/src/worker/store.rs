@@ -12,8 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::pause::Pause;
 
-/// Entries stored at a time: whatever waits, up to this.
+/// Entries stored at a time.
 const BATCH_LEN_MAX: usize = 1024;
+/// The shortest time between two batches: under load one transaction stores what came meanwhile, and a message after a
+/// quiet time is stored at once.
+const FLUSH_EVERY: Duration = Duration::from_millis(20);
 /// The store itself remembers how far it is; this only lets the log forget.
 const COMMIT_AFTER: Duration = Duration::from_secs(1);
 
@@ -47,11 +50,15 @@ impl Storer {
             match entries {
                 Ok(entries) => {
                     pause.reset();
+                    let next_flush = Instant::now() + FLUSH_EVERY;
                     if !self.store_batch(&entries, &stop).await {
                         return Ok(());
                     }
                     entries.iter().for_each(|entry| stored.advance(entry.position));
                     commit_at.get_or_insert_with(|| Instant::now() + COMMIT_AFTER);
+                    if entries.len() < BATCH_LEN_MAX {
+                        sleep_until(next_flush).await;
+                    }
                 }
                 Err(error @ LogError::Unreadable { .. }) => return Err(error),
                 Err(error) => {
