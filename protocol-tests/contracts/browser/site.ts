@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { build } from "esbuild";
 import type { Contract } from "../lib/server.ts";
 
@@ -21,7 +21,7 @@ export async function pageFiles(contract: Contract, server: string): Promise<Map
     write: false,
     format: "iife",
   });
-  const axios = createRequire(import.meta.url).resolve("axios/dist/axios.min.js");
+  const axios = createRequire(import.meta.url).resolve("axios/package.json");
   const html = `<!doctype html>
 <html lang="en">
   <head>
@@ -40,7 +40,7 @@ export async function pageFiles(contract: Contract, server: string): Promise<Map
 `;
   return new Map([
     ["index.html", html],
-    ["axios.js", await readFile(axios, "utf8")],
+    ["axios.js", await readFile(join(dirname(axios), "dist/axios.min.js"), "utf8")],
     ["page.js", bundle.outputFiles[0]?.text ?? ""],
   ]);
 }

@@ -4,7 +4,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import type { Deployment } from "../lib/browser-http.ts";
 import type { Message } from "../lib/frontend-direct.ts";
 import { dataUrl } from "../lib/images.ts";
-import { type Contract, freePort, type Server, startServer } from "../lib/server.ts";
+import { type Contract, type Server, startServer } from "../lib/server.ts";
 import { eventually } from "../lib/wait.ts";
 import { pageFiles, pageFolder, serveSite } from "./site.ts";
 
@@ -85,30 +85,26 @@ class Visitor {
 
 export async function browserStory(contract: Contract, deployment: Deployment): Promise<void> {
   const cross = deployment === "cross-origin";
-  const site = await serveSite();
-  const port = await freePort();
-  const folder = await pageFolder(await pageFiles(contract, ""));
-  let server: Server | undefined;
-  let browser: Browser | undefined;
+  const cleanup: (() => Promise<void>)[] = [];
   try {
-    server = await startServer(contract, {
-      SERVER_PORT: String(port),
-      ...(cross
-        ? { CORS_ORIGINS: `http://localhost:5173,${site.origin}` }
-        : { SOCKEYE_STATIC_DIR: folder.path }),
-    });
-    for (const [name, text] of await pageFiles(contract, `http://localhost:${server.port}`))
-      site.files.set(name, text);
-    browser = await chromium.launch({
+    const site = await serveSite();
+    cleanup.push(() => site.close());
+    const folder = await pageFolder(await pageFiles(contract, ""));
+    cleanup.push(() => folder.remove());
+    const server = await startServer(
+      contract,
+      cross ? { CORS_ORIGINS: `http://localhost:5173,${site.origin}` } : { SOCKEYE_STATIC_DIR: folder.path },
+    );
+    cleanup.push(() => server.stop());
+    for (const file of await pageFiles(contract, `http://localhost:${server.port}`)) site.files.set(...file);
+    const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       args: ARGS,
     });
+    cleanup.push(() => browser.close());
     await play(contract, browser, server, cross ? site.origin : `http://localhost:${server.port}`);
   } finally {
-    await browser?.close();
-    await server?.stop();
-    await site.close();
-    await folder.remove();
+    for (const undo of cleanup.reverse()) await undo();
   }
 }
 
@@ -186,7 +182,7 @@ async function play(contract: Contract, browser: Browser, server: Server, addres
   await showing(ann, "hello", "[picture]");
 
   // A second tab: logged in by the cookie, live, and closing it leaves Bob online.
-  const second = await visit(contexts[1], cross(server, address) ? "/" : "/chat");
+  const second = await visit(contexts[1], servesRoutes(server, address) ? "/chat" : "/");
   await second.run("checkAuth");
   await second.until(
     "the second tab is connected",
@@ -231,4 +227,5 @@ async function play(contract: Contract, browser: Browser, server: Server, addres
   for (const visitor of visitors) assert.deepEqual(visitor.problems, []);
 }
 
-const cross = (server: Server, address: string) => !address.endsWith(`:${server.port}`);
+/** Only the server itself answers client-side routes with the page. */
+const servesRoutes = (server: Server, address: string) => address.endsWith(`:${server.port}`);

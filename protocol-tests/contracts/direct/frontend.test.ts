@@ -33,7 +33,7 @@ for (const deployment of ["cross-origin", "same-origin"] satisfies Deployment[])
     const [annBrowser, bobBrowser] = [open(), open()];
     const [ann, bob] = [annBrowser.page, bobBrowser.page];
     await ann.checkAuth();
-    assert.equal(ann.authUser, null);
+    assert.deepEqual([ann.authUser], [null]);
     await ann.signup({ fullName: "Ann", email: email("ann"), password: "123456" });
     await bob.signup({ fullName: "Bob", email: email("bob"), password: "123456" });
     const [annId, bobId] = [must(ann.authUser, "Ann")._id, must(bob.authUser, "Bob")._id];

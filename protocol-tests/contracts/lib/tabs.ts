@@ -46,6 +46,13 @@ export class Tab {
     return this;
   }
 
+  /** Active, and done with the upgrade: from now on a broken wire is noticed on both ends. */
+  async upgraded(): Promise<this> {
+    await this.active();
+    await eventually("the upgrade", () => this.socket.io.engine.transport.name === "websocket");
+    return this;
+  }
+
   /** Turned away for good: the client does not try again. A few seconds of waiting for proof are allowed. */
   refused(): Promise<Refusal> {
     return eventually("the socket is refused", () => !this.socket.active && this.ends.at(-1), 30_000);

@@ -78,7 +78,7 @@ export function presenceSuite(kit: Kit, server: Server): void {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
     const wire = await layWire(server.port);
     const watcher = await tabOf(ann);
-    const broken = await tabOf(bob, wire.url);
+    const broken = await (await tabOf(bob, wire.url)).upgraded();
     await eventually("Ann sees Bob", () => watcher.online?.includes(bob.id));
     wire.cut();
     await eventually("Ann sees Bob leave", () => !watcher.online?.includes(bob.id), 30_000);

@@ -33,7 +33,7 @@ export function recoverySuite(kit: Kit, server: Server): void {
       return sent;
     };
     try {
-      await tab.active();
+      await tab.upgraded();
       await play({ ann, bob, wire, tab, send });
     } finally {
       tab.close();
