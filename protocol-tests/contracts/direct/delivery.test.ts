@@ -10,16 +10,10 @@ import { openTab, type Tab } from "../lib/tabs.ts";
 import { eventually } from "../lib/wait.ts";
 
 const server = await startServer("direct");
-const tabs: Tab[] = [];
-after(() => {
-  for (const tab of tabs) tab.close();
-  return server.stop();
-});
+after(() => server.stop());
 
 function tabOf(account: Account): Promise<Tab> {
-  const tab = openTab(server.url, account, account.id);
-  tabs.push(tab);
-  return tab.active();
+  return openTab(server.url, account, account.id).active();
 }
 const got = (tab: Tab) => tab.all<Message>("newMessage");
 const send = async (

@@ -14,21 +14,18 @@ export const PAGE_ORIGIN = "http://localhost:5173";
 /** Signs tokens in tests that need one the server did not issue (expired, of nobody, ...). */
 export const JWT_SECRET = "contract-tests-only-0123456789abcdef0123456789abcdef";
 
-/** Names of settings without an ancestor, in one place. */
+/** Names of settings that tests change, in one place. */
 export const SETTING = {
-  authPerWindow: "SOCKEYE_LIMIT_AUTH",
-  restPerWindow: "SOCKEYE_LIMIT_REST",
-  eventsPerWindow: "SOCKEYE_LIMIT_EVENTS",
-  connectionsPerAddress: "SOCKEYE_LIMIT_CONNECTIONS",
-  historyMax: "SOCKEYE_HISTORY_MAX",
+  signIn: "SOCKEYE_LIMIT_SIGN_IN",
+  historyMax: "SOCKEYE_HISTORY_LEN_MAX",
 } as const;
 
-/** High enough that no limit is met by accident: all tests come from one address. */
+/** No limit is met by accident: all tests come from one address. */
 const UNLIMITED: Record<string, string> = {
-  [SETTING.authPerWindow]: "100000",
-  [SETTING.restPerWindow]: "1000000",
-  [SETTING.eventsPerWindow]: "1000000",
-  [SETTING.connectionsPerAddress]: "10000",
+  [SETTING.signIn]: "off",
+  SOCKEYE_LIMIT_REQUESTS: "off",
+  SOCKEYE_LIMIT_EVENTS: "off",
+  SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS: "100000",
 };
 
 export interface Server {
@@ -40,6 +37,8 @@ export interface Server {
   readonly ours: boolean;
   /** SIGKILL, as a crash. */
   kill(): Promise<void>;
+  /** SIGTERM, as a deployment; fails if it does not end cleanly. */
+  terminate(): Promise<void>;
   /** Starts again on the same port and data directory. */
   start(): Promise<void>;
   /** SIGTERM; fails if the server had died before or does not end cleanly. Removes the data. */
@@ -124,17 +123,20 @@ class OwnServer implements Server {
     await this.end("SIGKILL");
   }
 
-  async stop(): Promise<void> {
+  async terminate(): Promise<void> {
     const child = this.process;
-    if (child) {
-      if (child.exitCode !== null || child.signalCode !== null) {
-        throw new Error(`the server died (${child.exitCode ?? child.signalCode}):\n${this.log.join("")}`);
-      }
-      await this.end("SIGTERM");
-      if (child.exitCode !== 0) {
-        throw new Error(`SIGTERM ended it with ${child.exitCode ?? child.signalCode}:\n${this.log.join("")}`);
-      }
+    if (!child) throw new Error("the server is not running");
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`the server died (${child.exitCode ?? child.signalCode}):\n${this.log.join("")}`);
     }
+    await this.end("SIGTERM");
+    if (child.exitCode !== 0) {
+      throw new Error(`SIGTERM ended it with ${child.exitCode ?? child.signalCode}:\n${this.log.join("")}`);
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.process) await this.terminate();
     await rm(this.dataDir, { recursive: true, force: true });
   }
 
@@ -153,7 +155,16 @@ class OwnServer implements Server {
 function externalServer(contract: Contract, url: string): Server {
   const refuse = () => Promise.reject(new Error("SOCKEYE_URL names a server these tests do not own"));
   const port = Number(new URL(url).port || 80);
-  return { contract, url, port, ours: false, kill: refuse, start: refuse, stop: () => Promise.resolve() };
+  return {
+    contract,
+    url,
+    port,
+    ours: false,
+    kill: refuse,
+    terminate: refuse,
+    start: refuse,
+    stop: () => Promise.resolve(),
+  };
 }
 
 export function freePort(): Promise<number> {

@@ -1,4 +1,5 @@
 /** Sockets as a browser tab (or another client) opens them, and everything they were sent. */
+import { after } from "node:test";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import type { Browser } from "./browser-http.ts";
 import { eventually, within } from "./wait.ts";
@@ -15,6 +16,13 @@ export interface Refusal {
   text: string;
 }
 
+const open: Tab[] = [];
+
+// Registered at import, hence before the hook that stops the server: it should find no client of ours left.
+after(() => {
+  for (const tab of open) tab.close();
+});
+
 /** One socket, watched from its first packet on. */
 export class Tab {
   readonly seen: Seen[] = [];
@@ -22,6 +30,7 @@ export class Tab {
   readonly ends: Refusal[] = [];
 
   constructor(readonly socket: Socket) {
+    open.push(this);
     socket.onAny((event: string, ...args: unknown[]) => this.seen.push({ event, args }));
     socket.on("connect_error", (error) => this.ends.push({ how: "connect_error", text: error.message }));
     socket.on("disconnect", (reason) => this.ends.push({ how: "disconnect", text: reason }));

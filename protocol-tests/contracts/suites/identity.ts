@@ -1,6 +1,6 @@
 /** Who is on a socket: only what was proven (cookie, bearer, auth.token), whatever is claimed. Both contracts. */
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import WebSocket from "ws";
 import { call } from "../lib/browser-http.ts";
 import { CookieJar } from "../lib/cookies.ts";
@@ -8,18 +8,10 @@ import type { Message } from "../lib/frontend-direct.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { type Account, history, type Kit, logInAgain, newAccount } from "../lib/kit.ts";
 import { PAGE_ORIGIN, type Server } from "../lib/server.ts";
-import { openClient, openTab, type Tab } from "../lib/tabs.ts";
+import { openClient, openTab } from "../lib/tabs.ts";
 import { eventually, must, within } from "../lib/wait.ts";
 
 export function identitySuite(kit: Kit, server: Server): void {
-  const tabs: Tab[] = [];
-  const opened = (tab: Tab) => {
-    tabs.push(tab);
-    return tab;
-  };
-  after(() => {
-    for (const tab of tabs) tab.close();
-  });
   const tokenOf = (account: Account) => must(account.jar.get(kit.cookie), "token");
   /** The browser of someone whose cookie is `token`. */
   const holding = (token: string | undefined, deployment: Account["deployment"], origin: string) => {
@@ -30,22 +22,22 @@ export function identitySuite(kit: Kit, server: Server): void {
 
   test("cross-origin: no cookie on polling, the upgrade's cookie activates the socket", async () => {
     const ann = await newAccount(server, kit, "Ann");
-    const tab = await opened(openTab(server.url, ann, ann.id)).active();
+    const tab = await openTab(server.url, ann, ann.id).active();
     assert.ok(tab.online?.includes(ann.id));
     assert.equal(tab.socket.io.engine.transport.name, "websocket");
   });
 
   test("same-origin: the cookie of the handshake is the proof, the server's own origin is allowed", async () => {
     const ann = await newAccount(server, kit, "Ann", "same-origin");
-    const polling = await opened(openTab(server.url, ann, ann.id, { transports: ["polling"] })).active();
+    const polling = await openTab(server.url, ann, ann.id, { transports: ["polling"] }).active();
     assert.equal(polling.socket.io.engine.transport.name, "polling");
-    const socketOnly = await opened(openTab(server.url, ann, ann.id, { transports: ["websocket"] })).active();
+    const socketOnly = await openTab(server.url, ann, ann.id, { transports: ["websocket"] }).active();
     assert.ok(socketOnly.online?.includes(ann.id));
   });
 
   test("a cookie alone says who it is: no claim needed", async () => {
     const ann = await newAccount(server, kit, "Ann", "same-origin");
-    const tab = await opened(openTab(server.url, ann)).active();
+    const tab = await openTab(server.url, ann).active();
     assert.ok(tab.online?.includes(ann.id));
   });
 
@@ -53,7 +45,7 @@ export function identitySuite(kit: Kit, server: Server): void {
     const ann = await newAccount(server, kit, "Ann");
     const extraHeaders = { Authorization: `Bearer ${tokenOf(ann)}` };
     for (const transport of ["polling", "websocket"]) {
-      const tab = await opened(openClient(server.url, { transports: [transport], extraHeaders })).active();
+      const tab = await openClient(server.url, { transports: [transport], extraHeaders }).active();
       assert.ok(tab.online?.includes(ann.id), transport);
     }
   });
@@ -61,7 +53,7 @@ export function identitySuite(kit: Kit, server: Server): void {
   test("auth.token is proof", async () => {
     const ann = await newAccount(server, kit, "Ann");
     for (const transport of ["polling", "websocket"]) {
-      const tab = opened(openClient(server.url, { transports: [transport], auth: { token: tokenOf(ann) } }));
+      const tab = openClient(server.url, { transports: [transport], auth: { token: tokenOf(ann) } });
       assert.ok((await tab.active()).online?.includes(ann.id), transport);
     }
   });
@@ -75,19 +67,19 @@ export function identitySuite(kit: Kit, server: Server): void {
       Cookie: must(jar.header(), "cookie"),
     });
     assert.equal(answer.status, 200);
-    await opened(openTab(server.url, { ...ann, jar }, ann.id)).active();
+    await openTab(server.url, { ...ann, jar }, ann.id).active();
   });
 
   test("an unproven claim gets nothing, is never online, and is refused in the end", async () => {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
-    const watcher = await opened(openTab(server.url, bob, bob.id)).active();
+    const watcher = await openTab(server.url, bob, bob.id).active();
     const nobody = holding(undefined, "cross-origin", PAGE_ORIGIN);
     const thieves = [
-      opened(openTab(server.url, nobody, ann.id, { transports: ["polling"] })),
-      opened(openTab(server.url, nobody, ann.id)),
-      opened(openTab(server.url, nobody, ann.id, { transports: ["websocket"] })),
-      opened(openTab(server.url, nobody)),
-      opened(openTab(server.url, nobody, "undefined")),
+      openTab(server.url, nobody, ann.id, { transports: ["polling"] }),
+      openTab(server.url, nobody, ann.id),
+      openTab(server.url, nobody, ann.id, { transports: ["websocket"] }),
+      openTab(server.url, nobody),
+      openTab(server.url, nobody, "undefined"),
     ];
     for (const thief of thieves)
       thief.socket.emit("sendMessage", { to: bob.id, text: "I am Ann", image: null }, () => {});
@@ -99,7 +91,7 @@ export function identitySuite(kit: Kit, server: Server): void {
 
     // The next push to the watcher is a barrier: whatever the thieves caused would have come before it.
     const cat = await newAccount(server, kit, "Cat");
-    await opened(openTab(server.url, cat, cat.id)).active();
+    await openTab(server.url, cat, cat.id).active();
     await eventually("Bob sees Cat", () => watcher.online?.includes(cat.id));
     const everOnline = watcher.all<string[]>("getOnlineUsers").flat();
     assert.ok(!everOnline.includes(ann.id) && !everOnline.includes("undefined"), JSON.stringify(everOnline));
@@ -126,16 +118,16 @@ export function identitySuite(kit: Kit, server: Server): void {
     const refused = Object.entries(bad).flatMap(([what, token]) => [
       {
         what: `${what}, cookie on upgrade`,
-        tab: opened(openTab(server.url, holding(token, "cross-origin", PAGE_ORIGIN), ann.id)),
+        tab: openTab(server.url, holding(token, "cross-origin", PAGE_ORIGIN), ann.id),
       },
       {
         what: `${what}, cookie in handshake`,
-        tab: opened(openTab(server.url, holding(token, "same-origin", server.url), ann.id)),
+        tab: openTab(server.url, holding(token, "same-origin", server.url), ann.id),
       },
-      { what: `${what}, auth.token`, tab: opened(openClient(server.url, { auth: { token } })) },
+      { what: `${what}, auth.token`, tab: openClient(server.url, { auth: { token } }) },
       {
         what: `${what}, bearer`,
-        tab: opened(openClient(server.url, { extraHeaders: { Authorization: `Bearer ${token}` } })),
+        tab: openClient(server.url, { extraHeaders: { Authorization: `Bearer ${token}` } }),
       },
     ]);
     for (const { what, tab } of refused) {
@@ -147,9 +139,9 @@ export function identitySuite(kit: Kit, server: Server): void {
   test("a claim other than the proof is refused", async () => {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
     const liars = [
-      opened(openTab(server.url, bob, ann.id)),
-      opened(openTab(server.url, holding(tokenOf(bob), "same-origin", server.url), ann.id)),
-      opened(openClient(server.url, { query: { userId: ann.id }, auth: { token: tokenOf(bob) } })),
+      openTab(server.url, bob, ann.id),
+      openTab(server.url, holding(tokenOf(bob), "same-origin", server.url), ann.id),
+      openClient(server.url, { query: { userId: ann.id }, auth: { token: tokenOf(bob) } }),
     ];
     for (const liar of liars) {
       await liar.refused();
@@ -187,8 +179,8 @@ export function identitySuite(kit: Kit, server: Server): void {
   test("when the token ends, its sockets end and REST says 401", async () => {
     const ann = await newAccount(server, kit, "Ann");
     const brief = holding(tokenFor(ann.id, 4), "cross-origin", PAGE_ORIGIN);
-    const tab = await opened(openTab(server.url, brief, ann.id)).active();
-    const lasting = await opened(openTab(server.url, ann, ann.id)).active();
+    const tab = await openTab(server.url, brief, ann.id).active();
+    const lasting = await openTab(server.url, ann, ann.id).active();
     const end = await tab.refused();
     assert.deepEqual(end, { how: "disconnect", text: "io server disconnect" });
     const answer = await call(ann, "GET", kit.path.check, undefined, {
@@ -202,9 +194,9 @@ export function identitySuite(kit: Kit, server: Server): void {
     const ann = await newAccount(server, kit, "Ann");
     const elsewhere = await logInAgain(server, kit, ann);
     const bob = await newAccount(server, kit, "Bob");
-    const watcher = await opened(openTab(server.url, bob, bob.id)).active();
-    const here = [openTab(server.url, ann, ann.id), openTab(server.url, ann, ann.id)].map(opened);
-    const there = await opened(openTab(server.url, elsewhere, ann.id)).active();
+    const watcher = await openTab(server.url, bob, bob.id).active();
+    const here = [openTab(server.url, ann, ann.id), openTab(server.url, ann, ann.id)];
+    const there = await openTab(server.url, elsewhere, ann.id).active();
     for (const tab of here) await tab.active();
 
     await ann.http.post(kit.path.logout);

@@ -1,22 +1,16 @@
 /** `getOnlineUsers`: online is who has at least one live, proven socket. Both contracts. */
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { type Account, type Kit, newAccount } from "../lib/kit.ts";
 import { layWire } from "../lib/proxy.ts";
 import type { Server } from "../lib/server.ts";
 import { ID } from "../lib/shapes.ts";
-import { openTab, type Tab } from "../lib/tabs.ts";
+import { openTab } from "../lib/tabs.ts";
 import { eventually } from "../lib/wait.ts";
 
 export function presenceSuite(kit: Kit, server: Server): void {
-  const tabs: Tab[] = [];
-  after(() => {
-    for (const tab of tabs) tab.close();
-  });
   const tabOf = (account: Account, url = server.url) => {
-    const tab = openTab(url, account, account.id);
-    tabs.push(tab);
-    return tab.active();
+    return openTab(url, account, account.id).active();
   };
 
   test("everybody hears of every arrival and departure; own id included, ids unique and real", async () => {

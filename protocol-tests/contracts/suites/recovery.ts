@@ -138,25 +138,29 @@ export function recoverySuite(kit: Kit, server: Server): void {
       thief.close();
     }));
 
-  test(
-    "kill -9 and restart: sockets return by themselves, missed messages come once, nothing is lost",
-    {
-      skip: server.ours ? false : "not our server to kill",
-    },
-    () =>
-      scene(async (s) => {
-        const sent = await s.send("before");
-        await returned(s.tab, sent);
-        await server.kill();
-        await eventually("Bob's socket noticed", () => !s.tab.socket.connected);
-        s.wire.cut();
-        await server.start();
-        sent.push(...(await s.send("after the restart 1", "after the restart 2")));
-        s.wire.mend();
-        await returned(s.tab, sent);
-        assert.deepEqual(idsOf(await history(kit, s.bob, s.ann.id)), idsOf(sent));
-        assert.ok(s.tab.online?.includes(s.bob.id));
-        await nothingTwice(s, sent);
-      }),
-  );
+  for (const [name, end] of [
+    ["kill -9", () => server.kill()],
+    ["SIGTERM", () => server.terminate()],
+  ] as const) {
+    test(
+      `${name} and restart: sockets return by themselves, missed messages come once, nothing is lost`,
+      { skip: server.ours ? false : "not our server to end" },
+      () =>
+        scene(async (s) => {
+          const sent = await s.send("before");
+          await returned(s.tab, sent);
+          await end();
+          await eventually("Bob's socket noticed", () => !s.tab.socket.connected);
+          assert.ok(s.tab.socket.active, "the client will come back");
+          s.wire.cut();
+          await server.start();
+          sent.push(...(await s.send("after the restart 1", "after the restart 2")));
+          s.wire.mend();
+          await returned(s.tab, sent);
+          assert.deepEqual(idsOf(await history(kit, s.bob, s.ann.id)), idsOf(sent));
+          assert.ok(s.tab.online?.includes(s.bob.id));
+          await nothingTwice(s, sent);
+        }),
+    );
+  }
 }
