@@ -16,11 +16,11 @@ export interface Refusal {
   text: string;
 }
 
-const open: Tab[] = [];
+const opened: Socket[] = [];
 
 // Registered at import, hence before the hook that stops the server: it should find no client of ours left.
 after(() => {
-  for (const tab of open) tab.close();
+  for (const socket of opened) socket.disconnect();
 });
 
 /** One socket, watched from its first packet on. */
@@ -30,7 +30,6 @@ export class Tab {
   readonly ends: Refusal[] = [];
 
   constructor(readonly socket: Socket) {
-    open.push(this);
     socket.onAny((event: string, ...args: unknown[]) => this.seen.push({ event, args }));
     socket.on("connect_error", (error) => this.ends.push({ how: "connect_error", text: error.message }));
     socket.on("disconnect", (reason) => this.ends.push({ how: "disconnect", text: reason }));
@@ -107,15 +106,22 @@ export function browserSocket(
     },
   };
   const polling = deployment === "same-origin" || options.withCredentials ? withCookie : { Origin: origin };
-  return io(url, {
-    forceNew: true,
-    ...(query ? { query } : {}),
-    transportOptions: { polling: { extraHeaders: polling }, websocket: { extraHeaders: withCookie } },
-    ...options,
-  });
+  return track(
+    io(url, {
+      forceNew: true,
+      ...(query ? { query } : {}),
+      transportOptions: { polling: { extraHeaders: polling }, websocket: { extraHeaders: withCookie } },
+      ...options,
+    }),
+  );
 }
 
 /** A client that is no browser: proof and claim exactly as given. */
 export function openClient(url: string, options: Options): Tab {
-  return new Tab(io(url, { forceNew: true, ...options }));
+  return new Tab(track(io(url, { forceNew: true, ...options })));
+}
+
+function track(socket: Socket): Socket {
+  opened.push(socket);
+  return socket;
 }
