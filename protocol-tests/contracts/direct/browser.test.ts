@@ -1,0 +1,6 @@
+/** Contract `direct` in a real Chromium, the page on another origin and on the server's own. */
+import { test } from "node:test";
+import { browserStory } from "../browser/story.ts";
+
+test("cross-origin page", () => browserStory("direct", "cross-origin"));
+test("page served by the server", () => browserStory("direct", "same-origin"));
