@@ -8,6 +8,10 @@ use sockeye::{
     logging,
 };
 
+/// Many small, long-lived allocations per connection: measured in docs/decisions/0001-memory.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "sockeye: a chat backend that speaks the Socket.IO wire protocol
 
 Usage: sockeye [--help | --version]
