@@ -8,7 +8,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::{
-    answer::{self, Answer},
+    answer::{self, Answer, RequestError},
     gate::Gate,
     query::{Eio, EngineQuery, TransportName},
     session::{AddressSlot, Session},
@@ -67,6 +67,9 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
 /// Completes a CONNECT answer in the payload, and appends CLOSE if the server wants the client gone.
 fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
     if polled.status() != StatusCode::OK {
+        if polled.body() == RequestError::UnknownSid.answer().body() {
+            session.end();
+        }
         return polled;
     }
     let binary = polled.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/octet-stream");
@@ -100,10 +103,18 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
     };
     match body {
         Ok(body) => {
+            let left = session.eio.closes(&body);
             let request = gate.requests.post(session.eio, session.sid(), content_type, body);
             let answered = gate.engine.http(request).await;
-            abort.disarm();
-            if answered.status() == StatusCode::OK { answer::payload(answered.into_body(), false) } else { answered }
+            let accepted = answered.status() == StatusCode::OK;
+            // What is no payload ends the session, unless a WebSocket took it over in the meantime.
+            if accepted || session.is_websocket() {
+                abort.disarm();
+            }
+            if left && accepted {
+                session.end();
+            }
+            if accepted { answer::payload(answered.into_body(), false) } else { answered }
         }
         Err(Unread::TooLarge) => {
             abort.disarm(); // the Node server keeps the session too

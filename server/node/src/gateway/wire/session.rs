@@ -35,11 +35,15 @@ pub(crate) struct Session {
     pub(crate) ended: CancellationToken,
     sid: OnceLock<String>,
     transport: Mutex<Transport>,
+    /// Killed: to clients it does not exist any more, even while the engine is still letting go of it.
+    killed: AtomicBool,
     polling: AtomicBool,
     posting: AtomicBool,
     engine: Arc<dyn Engine>,
     requests: Requests,
     linger: Duration,
+    registry: Arc<Registry>,
+    slot: Mutex<Option<AddressSlot>>,
 }
 
 enum Transport {
@@ -56,6 +60,8 @@ impl Session {
         engine: Arc<dyn Engine>,
         requests: Requests,
         linger: Duration,
+        registry: Arc<Registry>,
+        slot: AddressSlot,
     ) -> Arc<Self> {
         Arc::new(Self {
             handshake,
@@ -66,11 +72,14 @@ impl Session {
             ended: CancellationToken::new(),
             sid: OnceLock::new(),
             transport: Mutex::new(Transport::Polling),
+            killed: AtomicBool::new(false),
             polling: AtomicBool::new(false),
             posting: AtomicBool::new(false),
             engine,
             requests,
             linger,
+            registry,
+            slot: Mutex::new(Some(slot)),
         })
     }
 
@@ -135,6 +144,7 @@ impl Session {
 
     /// Closes at once; what is queued is lost. For clients that broke the protocol, overflowed or vanished.
     pub(crate) fn kill(self: &Arc<Self>) {
+        self.killed.store(true, Ordering::Release);
         self.closing.cancel();
         match &*locked(&self.transport) {
             Transport::WebSocket(control) => control.kill(),
@@ -145,7 +155,8 @@ impl Session {
         }
     }
 
-    /// The WebSocket handed to the engine is closed.
+    /// The WebSocket handed to the engine is closed. If that was half-way through its upgrade, the engine has
+    /// not ended the session; otherwise it refuses the request to.
     pub(crate) fn websocket_gone(self: &Arc<Self>) {
         if !self.ended.is_cancelled() {
             let session = self.clone();
@@ -153,10 +164,18 @@ impl Session {
         }
     }
 
+    /// The engine has let go of the session, or is certain to. Uncounts it; may be called again.
+    pub(crate) fn end(&self) {
+        self.registry.remove(self.sid());
+        locked(&self.slot).take();
+        self.ended.cancel();
+    }
+
     /// Makes the engine forget a polling session, as if the client had sent a CLOSE packet.
     pub(crate) async fn end_engine_session(&self) {
         let body = self.eio.payload("1").into();
         self.engine.http(self.requests.post(self.eio, self.sid(), None, body)).await;
+        self.end();
     }
 }
 
@@ -185,30 +204,27 @@ impl Drop for Busy {
     }
 }
 
-/// Travels with the opening request into the engine, which keeps it exactly as long as the session.
+/// Travels with the opening request into the engine, which keeps it at least as long as the session. (Longer
+/// for a session that never joined a namespace: `socketioxide` holds it until its connect time-out. Where the
+/// gate itself sees a session end it does not wait for this.)
 #[derive(Clone)]
 pub(crate) struct Tether(Arc<TetherEnd>);
 
-struct TetherEnd {
-    session: Arc<Session>,
-    registry: Arc<Registry>,
-    _slot: AddressSlot,
-}
+struct TetherEnd(Arc<Session>);
 
 impl Tether {
-    pub(crate) fn new(session: Arc<Session>, registry: Arc<Registry>, slot: AddressSlot) -> Self {
-        Self(Arc::new(TetherEnd { session, registry, _slot: slot }))
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self(Arc::new(TetherEnd(session)))
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
-        &self.0.session
+        &self.0.0
     }
 }
 
 impl Drop for TetherEnd {
     fn drop(&mut self) {
-        self.registry.remove(self.session.sid());
-        self.session.ended.cancel();
+        self.0.end();
     }
 }
 
@@ -223,7 +239,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn get(&self, sid: &str) -> Option<Arc<Session>> {
         let session = locked(&self.sessions).get(sid)?.upgrade()?;
-        (!session.ended.is_cancelled()).then_some(session)
+        (!session.killed.load(Ordering::Acquire)).then_some(session)
     }
 
     /// Makes a session findable under the id the engine gave it.
@@ -232,6 +248,9 @@ impl Registry {
             && locked(&self.sessions).insert(sid, Arc::downgrade(session)).is_none()
         {
             self.open.fetch_add(1, Ordering::Relaxed);
+        }
+        if session.ended.is_cancelled() {
+            session.end(); // it ended before it could be found
         }
     }
 

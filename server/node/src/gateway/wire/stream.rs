@@ -20,7 +20,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep, sleep_until},
+    time::{Instant, Sleep, sleep},
 };
 
 use super::{frames::OutgoingFrames, session::Session};
@@ -73,7 +73,8 @@ pub struct WireStream {
     outgoing: OutgoingFrames,
     /// Rewritten bytes on their way out.
     pending: Vec<u8>,
-    stall: Option<Pin<Box<Sleep>>>,
+    /// When the peer began to refuse bytes, and the timer that watches it.
+    stall: Option<(Instant, Pin<Box<Sleep>>)>,
     silence: Pin<Box<Sleep>>,
     last_read: Instant,
 }
@@ -123,15 +124,20 @@ impl WireStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Turns a write that makes no progress for too long into an error, for good.
+    /// Turns a write that makes no progress for too long into an error, for good; likewise one to a client that
+    /// has been silent for too long (the engine's reader, which would notice, may be gone already).
     fn watch_progress<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stall = None;
             return result;
         }
-        let after = self.patience.write_stall_after;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(after)));
-        ready!(stall.as_mut().poll(cx));
+        let Patience { write_stall_after, silence_max } = self.patience;
+        let (since, timer) = self.stall.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(Duration::ZERO))));
+        let deadline = (*since + write_stall_after).min(self.last_read + silence_max);
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(cx));
         self.control.kill();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -145,7 +151,7 @@ impl WireStream {
                 self.control.kill();
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
-            self.silence = Box::pin(sleep_until(deadline));
+            self.silence.as_mut().reset(deadline);
         }
     }
 }
