@@ -38,7 +38,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = EngineIoService::with_config_inner(NotFoundService, Arc::new(EngineEcho), bare.engine_io());
     let gate = Gate::new(bare, engine);
 
-    println!("listening socket.io={} engine.io={}", socket_io.local_addr()?.port(), engine_io.local_addr()?.port());
+    println!(
+        "listening socket.io={} engine.io={}",
+        socket_io.local_addr()?.port(),
+        engine_io.local_addr()?.port()
+    );
     tokio::try_join!(serve(socket_io, wire.layer()), serve(engine_io, gate.layer()))?;
     Ok(())
 }
@@ -90,7 +94,10 @@ impl Application for Echo {
     }
 }
 
-async fn answer(connection: &Connection, event: Event) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn answer(
+    connection: &Connection,
+    event: Event,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let payload = Payload { args: event.args, attachments: event.attachments };
     match (event.name.as_str(), event.ack) {
         ("message", _) => connection.outbox.emit_binary("message-back", &payload)?,

@@ -69,7 +69,8 @@ async fn foreign_pages_may_not_open_websockets() {
     let server = Server::start(WireConfig { origins, ..WireConfig::default() }).await;
     let query = "EIO=4&transport=websocket";
     let same = format!("http://{}", server.address);
-    for (origin, allowed) in [("http://localhost:5173", true), (&same, true), ("http://evil.example", false)] {
+    for (origin, allowed) in [("http://localhost:5173", true), (&same, true), ("http://evil.example", false)]
+    {
         let opened = Ws::open(server.address, query, &[("origin", origin)]).await;
         assert_eq!(opened.is_ok(), allowed, "{origin}");
         if let Err(tokio_tungstenite::tungstenite::Error::Http(answer)) = opened {

@@ -90,7 +90,8 @@ async fn binary_bodies_ended_with_eio3() {
     let mut server = Server::start(WireConfig::default()).await;
     let (poller, _) = Poller::join(&server, "").await;
     let mut owned = server.accept().await;
-    let request = poller.http.post(&poller.url).header("content-type", "application/octet-stream").body("42[\"m\"]");
+    let request =
+        poller.http.post(&poller.url).header("content-type", "application/octet-stream").body("42[\"m\"]");
     assert_eq!(request.send().await.expect("an answer").status(), 400);
     owned.gone().await;
 }

@@ -57,7 +57,8 @@ impl Owned {
 
     /// Waits until the owner sees the end of the socket.
     pub(crate) async fn gone(&mut self) {
-        within("the end of the socket", async { while self.connection.inbox.recv().await.is_some() {} }).await;
+        within("the end of the socket", async { while self.connection.inbox.recv().await.is_some() {} })
+            .await;
     }
 }
 

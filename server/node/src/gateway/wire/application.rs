@@ -19,7 +19,8 @@ pub trait Application: Send + Sync + 'static {
     ///
     /// # Errors
     /// A [`Refusal`] is sent as CONNECT_ERROR; the client may try again.
-    async fn admit(&self, handshake: &Handshake, namespace: &str, auth: &Value) -> Result<Admission, Refusal>;
+    async fn admit(&self, handshake: &Handshake, namespace: &str, auth: &Value)
+    -> Result<Admission, Refusal>;
 
     /// Owns one admitted socket. Runs in a task of its own; when it ends, so does the socket. The client's or
     /// the server's closing is seen as [`Inbox::recv`] giving `None`.

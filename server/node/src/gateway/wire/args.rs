@@ -106,7 +106,9 @@ pub(crate) fn placeholders_are_sound(values: &[Value], attachments: usize) -> bo
         Value::Array(items) => placeholders_are_sound(items, attachments),
         Value::Object(object) => match placeholder(object) {
             Some(num) => num.is_some_and(|num| num < attachments),
-            None => object.values().all(|value| placeholders_are_sound(std::slice::from_ref(value), attachments)),
+            None => {
+                object.values().all(|value| placeholders_are_sound(std::slice::from_ref(value), attachments))
+            }
         },
         _ => true,
     })

@@ -37,9 +37,11 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Answer
         return answer::json(StatusCode::NOT_FOUND, format!("{{\"code\":404,\"message\":\"{message}\"}}"));
     };
     let etag = HeaderValue::from_static(ETAG);
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|one| one.trim().trim_start_matches("W/") == ETAG)
-    });
+    let known = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|one| one.trim().trim_start_matches("W/") == ETAG));
     let content_type = if name.ends_with(".map") {
         "application/json; charset=utf-8"
     } else {
@@ -63,7 +65,10 @@ mod tests {
     #[test]
     fn only_the_known_names_are_the_bundle() {
         assert_eq!(find("/socket.io", "/socket.io/socket.io.js"), Some("socket.io.js"));
-        assert_eq!(find("/socket.io/", "/socket.io/socket.io.esm.min.js.map"), Some("socket.io.esm.min.js.map"));
+        assert_eq!(
+            find("/socket.io/", "/socket.io/socket.io.esm.min.js.map"),
+            Some("socket.io.esm.min.js.map")
+        );
         for path in ["/socket.io/", "/socket.io/other.js", "/socket.io/../socket.io.js", "/socket.io.js"] {
             assert_eq!(find("/socket.io", path), None);
         }

@@ -52,7 +52,8 @@ impl ConnectAnswers {
         self.len.store(answers.len(), Ordering::Release);
         let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let sid = serde_json::Value::from(answer.sid);
-        let pid = answer.pid.map_or_else(String::new, |pid| format!(",\"pid\":{}", serde_json::Value::from(pid)));
+        let pid =
+            answer.pid.map_or_else(String::new, |pid| format!(",\"pid\":{}", serde_json::Value::from(pid)));
         Some(format!("40{prefix}{{\"sid\":{sid}{pid}}}"))
     }
 
@@ -96,7 +97,10 @@ mod tests {
     fn the_answer_is_completed_once() {
         let answers = expecting("/", Some("p\"1"));
         assert_eq!(answers.complete("42[\"a\"]"), None);
-        assert_eq!(answers.complete("40{\"sid\":\"x\"}").as_deref(), Some("40{\"sid\":\"mine\",\"pid\":\"p\\\"1\"}"));
+        assert_eq!(
+            answers.complete("40{\"sid\":\"x\"}").as_deref(),
+            Some("40{\"sid\":\"mine\",\"pid\":\"p\\\"1\"}")
+        );
         assert!(!answers.any());
         assert_eq!(answers.complete("40{\"sid\":\"x\"}"), None);
     }
@@ -106,7 +110,10 @@ mod tests {
         let answers = expecting("/custom", None);
         assert_eq!(answers.complete("40{\"sid\":\"x\"}"), None);
         assert_eq!(answers.complete("44/custom,{\"message\":\"no\"}"), None);
-        assert_eq!(answers.complete("40/custom,{\"sid\":\"x\"}").as_deref(), Some("40/custom,{\"sid\":\"mine\"}"));
+        assert_eq!(
+            answers.complete("40/custom,{\"sid\":\"x\"}").as_deref(),
+            Some("40/custom,{\"sid\":\"mine\"}")
+        );
     }
 
     #[test]

@@ -208,7 +208,10 @@ mod tests {
         let mut buffer = client_text("2probe");
         buffer.extend(client_text("5"));
         let tail = buffer.split_off(buffer.len() - 1);
-        assert_eq!(take_client_frame(&mut buffer), Ok(Some(Frame { opcode: TEXT, payload: b"2probe".to_vec() })));
+        assert_eq!(
+            take_client_frame(&mut buffer),
+            Ok(Some(Frame { opcode: TEXT, payload: b"2probe".to_vec() }))
+        );
         assert_eq!(take_client_frame(&mut buffer), Ok(None));
         buffer.extend(tail);
         assert_eq!(take_client_frame(&mut buffer), Ok(Some(Frame { opcode: TEXT, payload: b"5".to_vec() })));
@@ -217,7 +220,9 @@ mod tests {
 
     #[test]
     fn unmasked_fragmented_and_long_frames_are_not_accepted() {
-        for mut bytes in [server_frame(TEXT, b"5"), vec![TEXT, MASKED, 0, 0, 0, 0], client_text(&"x".repeat(126))] {
+        for mut bytes in
+            [server_frame(TEXT, b"5"), vec![TEXT, MASKED, 0, 0, 0, 0], client_text(&"x".repeat(126))]
+        {
             assert_eq!(take_client_frame(&mut bytes), Err(Unacceptable));
         }
     }

@@ -119,7 +119,11 @@ impl Handshake {
 
 /// The address of the client: the connection's peer, or, behind `trusted_proxy_hops` proxies, the entry of
 /// `X-Forwarded-For` that the outermost trusted proxy wrote. Entries further left are the client's own claims.
-pub(crate) fn peer_address(headers: &HeaderMap, extensions: &Extensions, trusted_proxy_hops: usize) -> IpAddr {
+pub(crate) fn peer_address(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    trusted_proxy_hops: usize,
+) -> IpAddr {
     let peer = extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
@@ -150,9 +154,8 @@ fn base_url(headers: &HeaderMap, trusted_proxy_hops: usize) -> String {
         value.split(',').next_back().map(str::trim).filter(|value| !value.is_empty())
     };
     let scheme = if trusted(FORWARDED_PROTO) == Some("https") { "https" } else { "http" };
-    let host = trusted(FORWARDED_HOST)
-        .or_else(|| headers.get(header::HOST)?.to_str().ok())
-        .unwrap_or("localhost");
+    let host =
+        trusted(FORWARDED_HOST).or_else(|| headers.get(header::HOST)?.to_str().ok()).unwrap_or("localhost");
     format!("{scheme}://{host}")
 }
 
@@ -203,7 +206,8 @@ mod tests {
         assert!(handshake.credentials().borrow().is_empty());
         for n in [1, 1, 2, 3, 4, 5] {
             let mut headers = HeaderMap::new();
-            headers.insert(header::COOKIE, HeaderValue::from_str(&format!("jwt={n}")).expect("a header value"));
+            headers
+                .insert(header::COOKIE, HeaderValue::from_str(&format!("jwt={n}")).expect("a header value"));
             handshake.note_credentials(&headers);
         }
         let cookies: Vec<_> =

@@ -1,11 +1,12 @@
 //! HTTP long-polling (Engine.IO protocol, "HTTP long-polling").
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use super::{
     answer::{self, Answer, RequestError},
@@ -17,6 +18,13 @@ use super::{
 /// A body that is too large is read to its end up to this many times the limit, so that the connection
 /// survives the refusal.
 const DRAIN_FACTOR: usize = 4;
+
+/// Requests of one client come over several connections, and several threads serve those: what was sent first
+/// may be seen second, if only just. This long a poll or a CLOSE packet waits for what overtakes it otherwise.
+const OVERTAKEN_BY: Duration = Duration::from_millis(20);
+
+/// A poll that finds a WebSocket probing gives it this long to take over before it takes packets away.
+const PROBE_SETTLES_IN: Duration = Duration::from_millis(5);
 
 /// Opens a session.
 pub(crate) async fn open(
@@ -43,6 +51,18 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
         return gate.engine.http(request).await;
     };
     let abort = CloseOnDrop::new(&session);
+    let (begun, probing) = (Instant::now(), session.is_probing());
+    if probing {
+        tokio::time::sleep(PROBE_SETTLES_IN).await;
+        if session.is_websocket() {
+            abort.disarm();
+            return RequestError::BadRequest.answer(); // sent after the upgrade packet, seen before it
+        }
+    }
+    let released = async {
+        tokio::time::sleep(OVERTAKEN_BY).await;
+        session.release_poll.notified().await;
+    };
     let polled = tokio::select! {
         biased;
         polled = gate.engine.http(request) => polled,
@@ -52,11 +72,15 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
             return answer::payload(session.eio.payload("1").into(), false);
         }
         // Dropping the engine's half loses nothing: it takes packets only when it can answer with them.
-        () = session.release_poll.notified() => {
-            answer::payload(session.eio.payload("6").into(), false)
+        () = released => {
+            abort.disarm();
+            return answer::payload(session.eio.payload("6").into(), false);
         }
     };
     abort.disarm();
+    if probing && session.is_websocket() && begun.elapsed() < OVERTAKEN_BY {
+        return RequestError::BadRequest.answer(); // the same, only later
+    }
     let closing = session.closing.is_cancelled();
     if closing && polled.status() == StatusCode::OK {
         session.end_engine_session().await;
@@ -72,10 +96,12 @@ fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
         }
         return polled;
     }
-    let binary = polled.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/octet-stream");
+    let binary =
+        polled.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/octet-stream");
     let mut body = polled.into_body();
     if session.eio == Eio::V4 && session.answers.any() {
-        let completed = std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
+        let completed =
+            std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
         body = completed.map_or(body, Bytes::from);
     }
     if closing && !binary {
@@ -104,6 +130,9 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
     match body {
         Ok(body) => {
             let left = session.eio.closes(&body);
+            if left && tokio::time::timeout(OVERTAKEN_BY, session.poll_begun()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await; // until the engine has it, too
+            }
             let request = gate.requests.post(session.eio, session.sid(), content_type, body);
             let answered = gate.engine.http(request).await;
             let accepted = answered.status() == StatusCode::OK;

@@ -29,6 +29,7 @@ pub(crate) struct Session {
     pub(crate) answers: ConnectAnswers,
     /// Ends a waiting poll with a NOOP packet.
     pub(crate) release_poll: Notify,
+    poll_begun: Notify,
     /// Set when the server wants the client gone; a polling client is told with its next poll.
     pub(crate) closing: CancellationToken,
     /// Set when the engine has let go of the session.
@@ -68,6 +69,7 @@ impl Session {
             eio,
             answers: ConnectAnswers::default(),
             release_poll: Notify::new(),
+            poll_begun: Notify::new(),
             closing: CancellationToken::new(),
             ended: CancellationToken::new(),
             sid: OnceLock::new(),
@@ -92,22 +94,18 @@ impl Session {
         matches!(*locked(&self.transport), Transport::WebSocket(_))
     }
 
-    /// Reserves the session for one probing WebSocket; false if it has a WebSocket or another one is probing.
-    pub(crate) fn begin_probe(&self) -> bool {
-        let mut transport = locked(&self.transport);
-        let free = matches!(*transport, Transport::Polling);
-        if free {
-            *transport = Transport::Probing;
-        }
-        free
+    pub(crate) fn is_probing(&self) -> bool {
+        matches!(*locked(&self.transport), Transport::Probing)
     }
 
-    /// The probing WebSocket went away; the session goes on with polling.
-    pub(crate) fn abandon_probe(&self) {
+    /// Reserves the session for one probing WebSocket; `None` if it has a WebSocket or another one is probing.
+    pub(crate) fn begin_probe(self: &Arc<Self>) -> Option<Probe> {
         let mut transport = locked(&self.transport);
-        if matches!(*transport, Transport::Probing) {
-            *transport = Transport::Polling;
+        if !matches!(*transport, Transport::Polling) {
+            return None;
         }
+        *transport = Transport::Probing;
+        Some(Probe(self.clone()))
     }
 
     pub(crate) fn set_websocket(&self, control: Arc<Control>) {
@@ -117,7 +115,17 @@ impl Session {
 
     /// Claims the one place for a waiting poll.
     pub(crate) fn begin_poll(self: &Arc<Self>) -> Option<Busy> {
-        Busy::claim(self, |session| &session.polling)
+        let claimed = Busy::claim(self, |session| &session.polling);
+        self.poll_begun.notify_waiters();
+        claimed
+    }
+
+    /// Waits for a poll that is on its way, unless one is waiting already.
+    pub(crate) async fn poll_begun(&self) {
+        let begun = self.poll_begun.notified();
+        if !self.polling.load(Ordering::Acquire) {
+            begun.await;
+        }
     }
 
     /// Claims the one place for a POST.
@@ -185,6 +193,19 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// Holds the place of the WebSocket that probes. Dropped, the session goes on with polling, unless the WebSocket
+/// took over.
+pub(crate) struct Probe(Arc<Session>);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let mut transport = locked(&self.0.transport);
+        if matches!(*transport, Transport::Probing) {
+            *transport = Transport::Polling;
+        }
+    }
+}
+
 /// Holds the place of the poll or POST in progress.
 pub(crate) struct Busy {
     session: Arc<Session>,
@@ -193,7 +214,8 @@ pub(crate) struct Busy {
 
 impl Busy {
     fn claim(session: &Arc<Session>, flag: fn(&Session) -> &AtomicBool) -> Option<Self> {
-        let claimed = flag(session).compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let claimed =
+            flag(session).compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire).is_ok();
         claimed.then(|| Self { session: session.clone(), flag })
     }
 }

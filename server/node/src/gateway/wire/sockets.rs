@@ -50,7 +50,7 @@ pub(crate) fn build(config: &WireConfig, app: Arc<dyn Application>, tasks: TaskT
     let (service, io) = SocketIo::builder()
         .req_path(config.path.clone())
         .ping_interval(config.ping_interval)
-        .ping_timeout(config.ping_timeout)
+        .ping_timeout(config.engine_ping_timeout())
         .connect_timeout(config.connect_timeout)
         .upgrade_timeout(config.upgrade_timeout)
         .max_payload(ENGINE_MAX_PAYLOAD)
@@ -60,8 +60,11 @@ pub(crate) fn build(config: &WireConfig, app: Arc<dyn Application>, tasks: TaskT
         .with_parser(parser)
         .build_svc();
     for namespace in &config.namespaces {
-        let reception =
-            Reception { app: app.clone(), inbound_queue_len_max: config.inbound_queue_len_max, tasks: tasks.clone() };
+        let reception = Reception {
+            app: app.clone(),
+            inbound_queue_len_max: config.inbound_queue_len_max,
+            tasks: tasks.clone(),
+        };
         io.ns(namespace.clone(), reception);
     }
     service
@@ -86,11 +89,14 @@ impl ConnectHandler<LocalAdapter, Wired> for Reception {
         socket: Arc<Socket>,
         auth: &'a Option<Value>,
     ) -> Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>> {
-        Box::pin(async move { self.admit(socket, auth.as_ref()).await.map_err(|refusal| Box::new(refusal) as Refused) })
+        Box::pin(async move {
+            self.admit(socket, auth.as_ref()).await.map_err(|refusal| Box::new(refusal) as Refused)
+        })
     }
 
     fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
-        let Some(connection) = socket.extensions.remove::<Admitted>().and_then(|admitted| locked(&admitted.0).take())
+        let Some(connection) =
+            socket.extensions.remove::<Admitted>().and_then(|admitted| locked(&admitted.0).take())
         else {
             return; // cannot happen: `call` follows a successful `admit`
         };
@@ -107,7 +113,8 @@ impl Reception {
     /// Everything is in place before the CONNECT answer goes out: a client may send its first event in the
     /// instant it has it, and `socketioxide` calls the connect handler only after that.
     async fn admit(&self, socket: Arc<Socket>, auth: Option<&Value>) -> Result<(), Refusal> {
-        let Some(session) = socket.req_parts().extensions.get::<Tether>().map(|tether| tether.session().clone())
+        let Some(session) =
+            socket.req_parts().extensions.get::<Tether>().map(|tether| tether.session().clone())
         else {
             return Err(Refusal { message: "Internal error".into() }); // cannot happen: the gate tethers all
         };
@@ -172,7 +179,8 @@ fn decode(value: Value) -> Option<(String, Vec<Json>, Vec<Bytes>)> {
     let Value::Str(text, attachments) = value else { return None };
     let mut args: Vec<Json> = serde_json::from_str(&text).ok()?;
     let attachments = Vec::from(attachments.unwrap_or_default());
-    if args.is_empty() || (!attachments.is_empty() && !args::placeholders_are_sound(&args, attachments.len())) {
+    if args.is_empty() || (!attachments.is_empty() && !args::placeholders_are_sound(&args, attachments.len()))
+    {
         return None;
     }
     let Json::String(name) = args.remove(0) else { return None };

@@ -49,7 +49,11 @@ impl Control {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.killed.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if self.killed.load(Ordering::Acquire) {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -126,13 +130,18 @@ impl WireStream {
 
     /// Turns a write that makes no progress for too long into an error, for good; likewise one to a client that
     /// has been silent for too long (the engine's reader, which would notice, may be gone already).
-    fn watch_progress<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch_progress<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stall = None;
             return result;
         }
         let Patience { write_stall_after, silence_max } = self.patience;
-        let (since, timer) = self.stall.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(Duration::ZERO))));
+        let (since, timer) =
+            self.stall.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(Duration::ZERO))));
         let deadline = (*since + write_stall_after).min(self.last_read + silence_max);
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
