@@ -166,7 +166,7 @@ async fn binary_arguments_go_both_ways_untouched() {
     ws.send(r#"451-7["b",{"deep":[{"_placeholder":true,"num":0}]},2]"#).await;
     futures_util::SinkExt::send(&mut ws.0, Message::binary(bytes.clone())).await.expect("a send");
     let event = owned.event().await;
-    assert_eq!(event.attachments, [bytes.clone()]);
+    assert_eq!(event.attachments, std::slice::from_ref(&bytes));
     let payload = Payload { args: event.args, attachments: event.attachments };
     event.ack.expect("an ack is asked for").send_binary(&payload).expect("room");
     assert_eq!(ws.text().await, r#"461-7[{"deep":[{"_placeholder":true,"num":0}]},2]"#);
@@ -258,4 +258,16 @@ async fn eio3_clients_are_served() {
     ws.send("5").await;
     ws.send("2").await;
     assert_eq!(ws.text().await, "3");
+}
+
+#[tokio::test]
+async fn eio3_clients_get_attachments_by_polling() {
+    let mut server = Server::start(WireConfig { allow_eio3: true, ..WireConfig::default() }).await;
+    let poller = Poller::open_with(&server, "EIO=3&b64=1").await;
+    assert_eq!(poller.poll().await, (200, "2:40".into()));
+    let owned = server.accept().await;
+    let args = vec![json!({"_placeholder": true, "num": 0})];
+    let payload = Payload { args, attachments: vec![Bytes::from_static(&[1, 2])] };
+    owned.outbox().emit_binary("b", &payload).expect("room");
+    assert_eq!(poller.poll().await, (200, "39:451-[\"b\",{\"_placeholder\":true,\"num\":0}]6:b4AQI=".into()));
 }

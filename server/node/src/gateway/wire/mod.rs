@@ -10,6 +10,7 @@ mod args;
 mod bundle;
 mod config;
 mod connect_answer;
+mod eio3;
 mod engine;
 mod frames;
 mod gate;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     answer::{self, Answer, RequestError},
+    eio3,
     gate::Gate,
     query::{Eio, EngineQuery, TransportName},
     session::{AddressSlot, Session},
@@ -103,6 +104,9 @@ fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
         let completed =
             std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
         body = completed.map_or(body, Bytes::from);
+    }
+    if session.eio == Eio::V3 {
+        body = eio3::mend(body, binary);
     }
     if closing && !binary {
         let separator = if session.eio == Eio::V4 && !body.is_empty() { "\x1e" } else { "" };
