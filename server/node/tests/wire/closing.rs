@@ -20,7 +20,8 @@ async fn a_disconnected_socket_is_told_so_over_websocket() {
     owned.gone().await;
     assert_eq!(ws.message().await, Some(Message::text(r#"42["last"]"#)));
     assert_eq!(ws.message().await, Some(Message::text("41")));
-    ws.closed().await;
+    let end = within("a frame", futures_util::StreamExt::next(&mut ws.0)).await;
+    assert!(matches!(end, Some(Ok(Message::Close(None)))), "not a clean close: {end:?}");
     server.empty().await;
 }
 

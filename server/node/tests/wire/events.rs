@@ -158,6 +158,19 @@ async fn malformed_packets_end_the_connection() {
 }
 
 #[tokio::test]
+async fn odd_but_valid_json_does_not_cost_the_connection() {
+    let mut server = Server::start(WireConfig::default()).await;
+    let (mut ws, _) = Ws::join(&server, "").await;
+    let mut owned = server.accept().await;
+    ws.send(r#"42["m","cut \ud83d",1e999]"#).await;
+    assert_eq!(owned.event().await.args, [json!("cut \u{fffd}"), json!(null)]);
+    ws.send(&format!("42[\"m\",{}1{}]", "[".repeat(1000), "]".repeat(1000))).await;
+    assert_eq!(owned.event().await.args, [json!(null)]);
+    ws.send("42[\"m\"]").await;
+    assert_eq!(owned.event().await.name, "m");
+}
+
+#[tokio::test]
 async fn binary_arguments_go_both_ways_untouched() {
     let mut server = Server::start(WireConfig::default()).await;
     let (mut ws, _) = Ws::join(&server, "").await;

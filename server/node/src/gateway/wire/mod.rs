@@ -15,6 +15,7 @@ mod engine;
 mod frames;
 mod gate;
 mod handshake;
+mod lenient;
 mod outbox;
 mod polling;
 mod query;

@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -23,7 +23,10 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::{frames::OutgoingFrames, session::Session};
+use super::{
+    frames::{self, CLOSE, OutgoingFrames},
+    session::Session,
+};
 
 /// Ends a [`WireStream`] from outside.
 #[derive(Debug, Default)]
@@ -166,9 +169,14 @@ impl WireStream {
 }
 
 impl Drop for WireStream {
-    /// The engine forgets a session whose upgrade fails half-way, but does not end it. For one that it is
-    /// ending by itself this is a request it refuses.
     fn drop(&mut self) {
+        // After `Control::close` the engine's writer takes the connection for broken and sends no CLOSE frame.
+        let whole = self.pending.is_empty() && self.outgoing.at_boundary();
+        if whole && self.control.closing.load(Ordering::Acquire) && self.control.check().is_ok() {
+            let frame = frames::server_frame(CLOSE, &[]);
+            // Best effort: if there is no room, the connection just ends.
+            let _ = Pin::new(&mut self.io).poll_write(&mut Context::from_waker(Waker::noop()), &frame);
+        }
         self.session.websocket_gone();
     }
 }
