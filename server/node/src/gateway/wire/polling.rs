@@ -25,7 +25,7 @@ const DRAIN_FACTOR: usize = 4;
 const OVERTAKEN_BY: Duration = Duration::from_millis(20);
 
 /// A poll that finds a WebSocket probing gives it this long to take over before it takes packets away.
-const PROBE_SETTLES_IN: Duration = Duration::from_millis(5);
+const PROBE_SETTLES_IN: Duration = Duration::from_millis(15);
 
 /// Opens a session.
 pub(crate) async fn open(
