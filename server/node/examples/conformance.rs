@@ -23,6 +23,10 @@ use tower_http::cors::CorsLayer;
 /// How long a client may take to acknowledge `emit-with-ack`.
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Suites wait for the CONNECT answer and for `auth` with one-shot listeners: of two frames that arrive in one
+/// read they miss the second.
+const AUTH_AFTER: Duration = Duration::from_millis(5);
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
@@ -78,6 +82,7 @@ impl Application for Echo {
     }
 
     async fn serve(&self, mut connection: Connection) {
+        tokio::time::sleep(AUTH_AFTER).await;
         if connection.outbox.emit("auth", &[connection.auth.clone()]).is_err() {
             return;
         }

@@ -10,7 +10,7 @@ use sockeye::{
 
 /// Many small, long-lived allocations per connection: measured in docs/decisions/0001-memory.md.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const HELP: &str = "sockeye: a chat backend that speaks the Socket.IO wire protocol
 

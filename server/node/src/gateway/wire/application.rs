@@ -71,7 +71,8 @@ pub struct Connection {
 pub struct Event {
     /// Its name.
     pub name: String,
-    /// Its arguments. Binary ones are `{"_placeholder":true,"num":n}`, `n` counting `attachments`.
+    /// Its arguments. Binary ones are `{"_placeholder":true,"num":n}`, `n` counting `attachments`. One that is
+    /// JSON but cannot be held (nesting beyond 128 levels, a number out of range) is `null`.
     pub args: Vec<Value>,
     /// Binary arguments; empty for an event that is JSON only.
     pub attachments: Vec<Bytes>,

@@ -42,23 +42,20 @@ pub(crate) fn answer(name: &str, method: &Method, headers: &HeaderMap) -> Answer
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| value.split(',').any(|one| one.trim().trim_start_matches("W/") == ETAG));
-    let content_type = if name.ends_with(".map") { "application/json" } else { "application/javascript" };
+    let content_type = if name.ends_with(".map") {
+        "application/json; charset=utf-8"
+    } else {
+        "application/javascript; charset=utf-8"
+    };
     let mut answer = if known {
         answer::empty(StatusCode::NOT_MODIFIED)
     } else {
         let body = if method == Method::HEAD { Bytes::new() } else { Bytes::from_static(content) };
-        answer::with(StatusCode::OK, content_type_utf8(content_type), body)
+        answer::with(StatusCode::OK, content_type, body)
     };
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=0"));
     answer.headers_mut().insert(header::ETAG, etag);
     answer
-}
-
-fn content_type_utf8(content_type: &'static str) -> &'static str {
-    match content_type {
-        "application/json" => "application/json; charset=utf-8",
-        _ => "application/javascript; charset=utf-8",
-    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,12 @@ impl WireConfig {
         self.ping_interval + self.ping_timeout + Duration::from_secs(1)
     }
 
+    /// The engine's timer starts when the session opens, the client's when the answer arrives; a few milliseconds
+    /// less make sure that a session is gone when its client's time is up, not about then.
+    pub(crate) fn engine_ping_timeout(&self) -> Duration {
+        self.ping_timeout.saturating_sub(Duration::from_millis(10).min(self.ping_timeout / 10))
+    }
+
     /// The same settings for a bare Engine.IO server, to be mounted with [`Gate::new`](super::Gate::new).
     ///
     /// Limits that the gate enforces itself are lifted: `engineioxide` would close the session over a POST
@@ -75,7 +81,7 @@ impl WireConfig {
         engineioxide::config::EngineIoConfig::builder()
             .req_path(self.path.clone())
             .ping_interval(self.ping_interval)
-            .ping_timeout(self.ping_timeout)
+            .ping_timeout(self.engine_ping_timeout())
             .upgrade_timeout(self.upgrade_timeout)
             .max_buffer_size(self.outbound_queue_len_max)
             .max_payload(ENGINE_MAX_PAYLOAD)

@@ -107,6 +107,11 @@ impl OutgoingFrames {
         }
     }
 
+    /// Whether the last frame is complete.
+    pub(crate) fn at_boundary(&self) -> bool {
+        matches!(self.state, State::Header { len: 0, .. })
+    }
+
     /// Follows bytes that are passed on as they are. Only while nothing is held.
     pub(crate) fn passed(&mut self, bytes: &[u8]) {
         self.advance(bytes, None, &mut Vec::new());

@@ -208,9 +208,10 @@ impl Gate {
         let (base64_only, parameters) = (query.base64_only, query.parameters);
         let handshake = Handshake::new(parts, parameters, eio.number(), address, hops, may_upgrade);
         let linger = self.config.write_stall_after;
-        let session =
-            Session::new(Arc::new(handshake), eio, self.engine.clone(), self.requests.clone(), linger);
-        let tether = Tether::new(session.clone(), self.registry.clone(), slot);
+        let (engine, requests, registry) =
+            (self.engine.clone(), self.requests.clone(), self.registry.clone());
+        let session = Session::new(Arc::new(handshake), eio, engine, requests, linger, registry, slot);
+        let tether = Tether::new(session.clone());
         let opened = self.engine.http(self.requests.open(eio, base64_only, tether)).await;
         let Some(sid) = opened_sid(&opened) else {
             tracing::error!(status = %opened.status(), "the engine did not open a session");

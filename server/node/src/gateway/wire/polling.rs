@@ -1,14 +1,16 @@
 //! HTTP long-polling (Engine.IO protocol, "HTTP long-polling").
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use super::{
-    answer::{self, Answer},
+    answer::{self, Answer, RequestError},
+    eio3,
     gate::Gate,
     query::{Eio, EngineQuery, TransportName},
     session::{AddressSlot, Session},
@@ -17,6 +19,13 @@ use super::{
 /// A body that is too large is read to its end up to this many times the limit, so that the connection
 /// survives the refusal.
 const DRAIN_FACTOR: usize = 4;
+
+/// Requests of one client come over several connections, and several threads serve those: what was sent first
+/// may be seen second, if only just. This long a poll or a CLOSE packet waits for what overtakes it otherwise.
+const OVERTAKEN_BY: Duration = Duration::from_millis(20);
+
+/// A poll that finds a WebSocket probing gives it this long to take over before it takes packets away.
+const PROBE_SETTLES_IN: Duration = Duration::from_millis(15);
 
 /// Opens a session.
 pub(crate) async fn open(
@@ -43,6 +52,18 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
         return gate.engine.http(request).await;
     };
     let abort = CloseOnDrop::new(&session);
+    let (begun, probing) = (Instant::now(), session.is_probing());
+    if probing {
+        tokio::time::sleep(PROBE_SETTLES_IN).await;
+        if session.is_websocket() {
+            abort.disarm();
+            return RequestError::BadRequest.answer(); // sent after the upgrade packet, seen before it
+        }
+    }
+    let released = async {
+        tokio::time::sleep(OVERTAKEN_BY).await;
+        session.release_poll.notified().await;
+    };
     let polled = tokio::select! {
         biased;
         polled = gate.engine.http(request) => polled,
@@ -52,11 +73,15 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
             return answer::payload(session.eio.payload("1").into(), false);
         }
         // Dropping the engine's half loses nothing: it takes packets only when it can answer with them.
-        () = session.release_poll.notified() => {
-            answer::payload(session.eio.payload("6").into(), false)
+        () = released => {
+            abort.disarm();
+            return answer::payload(session.eio.payload("6").into(), false);
         }
     };
     abort.disarm();
+    if probing && session.is_websocket() && begun.elapsed() < OVERTAKEN_BY {
+        return RequestError::BadRequest.answer(); // the same, only later
+    }
     let closing = session.closing.is_cancelled();
     if closing && polled.status() == StatusCode::OK {
         session.end_engine_session().await;
@@ -67,6 +92,9 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
 /// Completes a CONNECT answer in the payload, and appends CLOSE if the server wants the client gone.
 fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
     if polled.status() != StatusCode::OK {
+        if polled.body() == RequestError::UnknownSid.answer().body() {
+            session.end();
+        }
         return polled;
     }
     let binary =
@@ -76,6 +104,9 @@ fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
         let completed =
             std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
         body = completed.map_or(body, Bytes::from);
+    }
+    if session.eio == Eio::V3 {
+        body = eio3::mend(body, binary);
     }
     if closing && !binary {
         let separator = if session.eio == Eio::V4 && !body.is_empty() { "\x1e" } else { "" };
@@ -102,14 +133,21 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
     };
     match body {
         Ok(body) => {
+            let left = session.eio.closes(&body);
+            if left && tokio::time::timeout(OVERTAKEN_BY, session.poll_begun()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await; // until the engine has it, too
+            }
             let request = gate.requests.post(session.eio, session.sid(), content_type, body);
             let answered = gate.engine.http(request).await;
-            abort.disarm();
-            if answered.status() == StatusCode::OK {
-                answer::payload(answered.into_body(), false)
-            } else {
-                answered
+            let accepted = answered.status() == StatusCode::OK;
+            // What is no payload ends the session, unless a WebSocket took it over in the meantime.
+            if accepted || session.is_websocket() {
+                abort.disarm();
             }
+            if left && accepted {
+                session.end();
+            }
+            if accepted { answer::payload(answered.into_body(), false) } else { answered }
         }
         Err(Unread::TooLarge) => {
             abort.disarm(); // the Node server keeps the session too

@@ -27,6 +27,14 @@ impl Eio {
             Self::V4 => packet.to_owned(),
         }
     }
+
+    /// Whether a client's payload says that it leaves.
+    pub(crate) fn closes(self, payload: &[u8]) -> bool {
+        match self {
+            Self::V3 => payload == b"1:1",
+            Self::V4 => payload.split(|byte| *byte == b'\x1e').any(|packet| packet == b"1"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

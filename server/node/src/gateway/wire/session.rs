@@ -29,17 +29,22 @@ pub(crate) struct Session {
     pub(crate) answers: ConnectAnswers,
     /// Ends a waiting poll with a NOOP packet.
     pub(crate) release_poll: Notify,
+    poll_begun: Notify,
     /// Set when the server wants the client gone; a polling client is told with its next poll.
     pub(crate) closing: CancellationToken,
     /// Set when the engine has let go of the session.
     pub(crate) ended: CancellationToken,
     sid: OnceLock<String>,
     transport: Mutex<Transport>,
+    /// Killed: to clients it does not exist any more, even while the engine is still letting go of it.
+    killed: AtomicBool,
     polling: AtomicBool,
     posting: AtomicBool,
     engine: Arc<dyn Engine>,
     requests: Requests,
     linger: Duration,
+    registry: Arc<Registry>,
+    slot: Mutex<Option<AddressSlot>>,
 }
 
 enum Transport {
@@ -56,21 +61,27 @@ impl Session {
         engine: Arc<dyn Engine>,
         requests: Requests,
         linger: Duration,
+        registry: Arc<Registry>,
+        slot: AddressSlot,
     ) -> Arc<Self> {
         Arc::new(Self {
             handshake,
             eio,
             answers: ConnectAnswers::default(),
             release_poll: Notify::new(),
+            poll_begun: Notify::new(),
             closing: CancellationToken::new(),
             ended: CancellationToken::new(),
             sid: OnceLock::new(),
             transport: Mutex::new(Transport::Polling),
+            killed: AtomicBool::new(false),
             polling: AtomicBool::new(false),
             posting: AtomicBool::new(false),
             engine,
             requests,
             linger,
+            registry,
+            slot: Mutex::new(Some(slot)),
         })
     }
 
@@ -83,22 +94,18 @@ impl Session {
         matches!(*locked(&self.transport), Transport::WebSocket(_))
     }
 
-    /// Reserves the session for one probing WebSocket; false if it has a WebSocket or another one is probing.
-    pub(crate) fn begin_probe(&self) -> bool {
-        let mut transport = locked(&self.transport);
-        let free = matches!(*transport, Transport::Polling);
-        if free {
-            *transport = Transport::Probing;
-        }
-        free
+    pub(crate) fn is_probing(&self) -> bool {
+        matches!(*locked(&self.transport), Transport::Probing)
     }
 
-    /// The probing WebSocket went away; the session goes on with polling.
-    pub(crate) fn abandon_probe(&self) {
+    /// Reserves the session for one probing WebSocket; `None` if it has a WebSocket or another one is probing.
+    pub(crate) fn begin_probe(self: &Arc<Self>) -> Option<Probe> {
         let mut transport = locked(&self.transport);
-        if matches!(*transport, Transport::Probing) {
-            *transport = Transport::Polling;
+        if !matches!(*transport, Transport::Polling) {
+            return None;
         }
+        *transport = Transport::Probing;
+        Some(Probe(self.clone()))
     }
 
     pub(crate) fn set_websocket(&self, control: Arc<Control>) {
@@ -108,7 +115,17 @@ impl Session {
 
     /// Claims the one place for a waiting poll.
     pub(crate) fn begin_poll(self: &Arc<Self>) -> Option<Busy> {
-        Busy::claim(self, |session| &session.polling)
+        let claimed = Busy::claim(self, |session| &session.polling);
+        self.poll_begun.notify_waiters();
+        claimed
+    }
+
+    /// Waits for a poll that is on its way, unless one is waiting already.
+    pub(crate) async fn poll_begun(&self) {
+        let begun = self.poll_begun.notified();
+        if !self.polling.load(Ordering::Acquire) {
+            begun.await;
+        }
     }
 
     /// Claims the one place for a POST.
@@ -135,6 +152,7 @@ impl Session {
 
     /// Closes at once; what is queued is lost. For clients that broke the protocol, overflowed or vanished.
     pub(crate) fn kill(self: &Arc<Self>) {
+        self.killed.store(true, Ordering::Release);
         self.closing.cancel();
         match &*locked(&self.transport) {
             Transport::WebSocket(control) => control.kill(),
@@ -145,7 +163,8 @@ impl Session {
         }
     }
 
-    /// The WebSocket handed to the engine is closed.
+    /// The WebSocket handed to the engine is closed. If that was half-way through its upgrade, the engine has
+    /// not ended the session; otherwise it refuses the request to.
     pub(crate) fn websocket_gone(self: &Arc<Self>) {
         if !self.ended.is_cancelled() {
             let session = self.clone();
@@ -153,16 +172,37 @@ impl Session {
         }
     }
 
+    /// The engine has let go of the session, or is certain to. Uncounts it; may be called again.
+    pub(crate) fn end(&self) {
+        self.registry.remove(self.sid());
+        locked(&self.slot).take();
+        self.ended.cancel();
+    }
+
     /// Makes the engine forget a polling session, as if the client had sent a CLOSE packet.
     pub(crate) async fn end_engine_session(&self) {
         let body = self.eio.payload("1").into();
         self.engine.http(self.requests.post(self.eio, self.sid(), None, body)).await;
+        self.end();
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("handshake", &self.handshake).finish_non_exhaustive()
+    }
+}
+
+/// Holds the place of the WebSocket that probes. Dropped, the session goes on with polling, unless the WebSocket
+/// took over.
+pub(crate) struct Probe(Arc<Session>);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let mut transport = locked(&self.0.transport);
+        if matches!(*transport, Transport::Probing) {
+            *transport = Transport::Polling;
+        }
     }
 }
 
@@ -186,30 +226,27 @@ impl Drop for Busy {
     }
 }
 
-/// Travels with the opening request into the engine, which keeps it exactly as long as the session.
+/// Travels with the opening request into the engine, which keeps it at least as long as the session. (Longer
+/// for a session that never joined a namespace: `socketioxide` holds it until its connect time-out. Where the
+/// gate itself sees a session end it does not wait for this.)
 #[derive(Clone)]
 pub(crate) struct Tether(Arc<TetherEnd>);
 
-struct TetherEnd {
-    session: Arc<Session>,
-    registry: Arc<Registry>,
-    _slot: AddressSlot,
-}
+struct TetherEnd(Arc<Session>);
 
 impl Tether {
-    pub(crate) fn new(session: Arc<Session>, registry: Arc<Registry>, slot: AddressSlot) -> Self {
-        Self(Arc::new(TetherEnd { session, registry, _slot: slot }))
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self(Arc::new(TetherEnd(session)))
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
-        &self.0.session
+        &self.0.0
     }
 }
 
 impl Drop for TetherEnd {
     fn drop(&mut self) {
-        self.registry.remove(self.session.sid());
-        self.session.ended.cancel();
+        self.0.end();
     }
 }
 
@@ -224,7 +261,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn get(&self, sid: &str) -> Option<Arc<Session>> {
         let session = locked(&self.sessions).get(sid)?.upgrade()?;
-        (!session.ended.is_cancelled()).then_some(session)
+        (!session.killed.load(Ordering::Acquire)).then_some(session)
     }
 
     /// Makes a session findable under the id the engine gave it.
@@ -233,6 +270,9 @@ impl Registry {
             && locked(&self.sessions).insert(sid, Arc::downgrade(session)).is_none()
         {
             self.open.fetch_add(1, Ordering::Relaxed);
+        }
+        if session.ended.is_cancelled() {
+            session.end(); // it ended before it could be found
         }
     }
 

@@ -25,6 +25,7 @@ use super::{
     args,
     config::{ENGINE_MAX_PAYLOAD, WireConfig},
     connect_answer::ConnectAnswer,
+    lenient,
     outbox::{Ack, Link, Outbox},
     query::Eio,
     session::{Session, Tether, locked},
@@ -50,7 +51,7 @@ pub(crate) fn build(config: &WireConfig, app: Arc<dyn Application>, tasks: TaskT
     let (service, io) = SocketIo::builder()
         .req_path(config.path.clone())
         .ping_interval(config.ping_interval)
-        .ping_timeout(config.ping_timeout)
+        .ping_timeout(config.engine_ping_timeout())
         .connect_timeout(config.connect_timeout)
         .upgrade_timeout(config.upgrade_timeout)
         .max_payload(ENGINE_MAX_PAYLOAD)
@@ -177,7 +178,7 @@ impl MessageHandler<LocalAdapter, Wired> for Incoming {
 /// Name, arguments and attachments of an EVENT packet.
 fn decode(value: Value) -> Option<(String, Vec<Json>, Vec<Bytes>)> {
     let Value::Str(text, attachments) = value else { return None };
-    let mut args: Vec<Json> = serde_json::from_str(&text).ok()?;
+    let mut args = lenient::parse_list(&text)?;
     let attachments = Vec::from(attachments.unwrap_or_default());
     if args.is_empty() || (!attachments.is_empty() && !args::placeholders_are_sound(&args, attachments.len()))
     {

@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -20,10 +20,13 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep, sleep_until},
+    time::{Instant, Sleep, sleep},
 };
 
-use super::{frames::OutgoingFrames, session::Session};
+use super::{
+    frames::{self, CLOSE, OutgoingFrames},
+    session::Session,
+};
 
 /// Ends a [`WireStream`] from outside.
 #[derive(Debug, Default)]
@@ -77,7 +80,8 @@ pub struct WireStream {
     outgoing: OutgoingFrames,
     /// Rewritten bytes on their way out.
     pending: Vec<u8>,
-    stall: Option<Pin<Box<Sleep>>>,
+    /// When the peer began to refuse bytes, and the timer that watches it.
+    stall: Option<(Instant, Pin<Box<Sleep>>)>,
     silence: Pin<Box<Sleep>>,
     last_read: Instant,
 }
@@ -127,7 +131,8 @@ impl WireStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Turns a write that makes no progress for too long into an error, for good.
+    /// Turns a write that makes no progress for too long into an error, for good; likewise one to a client that
+    /// has been silent for too long (the engine's reader, which would notice, may be gone already).
     fn watch_progress<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -137,9 +142,14 @@ impl WireStream {
             self.stall = None;
             return result;
         }
-        let after = self.patience.write_stall_after;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(after)));
-        ready!(stall.as_mut().poll(cx));
+        let Patience { write_stall_after, silence_max } = self.patience;
+        let (since, timer) =
+            self.stall.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(Duration::ZERO))));
+        let deadline = (*since + write_stall_after).min(self.last_read + silence_max);
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(cx));
         self.control.kill();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -153,15 +163,20 @@ impl WireStream {
                 self.control.kill();
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
-            self.silence = Box::pin(sleep_until(deadline));
+            self.silence.as_mut().reset(deadline);
         }
     }
 }
 
 impl Drop for WireStream {
-    /// The engine forgets a session whose upgrade fails half-way, but does not end it. For one that it is
-    /// ending by itself this is a request it refuses.
     fn drop(&mut self) {
+        // After `Control::close` the engine's writer takes the connection for broken and sends no CLOSE frame.
+        let whole = self.pending.is_empty() && self.outgoing.at_boundary();
+        if whole && self.control.closing.load(Ordering::Acquire) && self.control.check().is_ok() {
+            let frame = frames::server_frame(CLOSE, &[]);
+            // Best effort: if there is no room, the connection just ends.
+            let _ = Pin::new(&mut self.io).poll_write(&mut Context::from_waker(Waker::noop()), &frame);
+        }
         self.session.websocket_gone();
     }
 }

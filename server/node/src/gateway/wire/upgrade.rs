@@ -73,20 +73,19 @@ pub(crate) fn take_over(gate: Arc<Gate>, mut request: Request<Body>, session: Ar
     let Some((answer, upgraded)) = switch_protocols(&mut request) else {
         return RequestError::BadRequest.answer();
     };
+    // Reserved before the answer: requests that follow it find a session that is probing.
+    let place = session.begin_probe();
     tokio::spawn(async move {
         let Some(mut io) = when_upgraded(upgraded).await else { return };
-        if session.begin_probe() {
-            let probing = Probing(Some(&session));
+        if place.is_some() {
             match tokio::time::timeout(gate.config.upgrade_timeout, probe(&mut io, &session)).await {
-                Ok(Some(rest)) => {
-                    probing.succeeded();
-                    return hand_over(&gate, io, session, rest);
-                }
+                Ok(Some(rest)) => return hand_over(&gate, io, session, rest),
                 // The session goes on with polling, as on the Node server.
                 Ok(None) => tracing::debug!("a WebSocket gave up its upgrade"),
                 Err(_) => tracing::debug!("a WebSocket did not complete its upgrade in time"),
             }
         }
+        drop(place);
         let closed = async {
             io.write_all(&frames::server_frame(CLOSE, &[])).await?;
             io.shutdown().await
@@ -138,23 +137,6 @@ fn hand_over(gate: &Gate, io: TokioIo<Upgraded>, session: Arc<Session>, rest: Ve
     let request = gate.requests.websocket(session.eio, session.sid());
     if let Err(error) = gate.engine.websocket(stream, request) {
         tracing::error!(error, "the engine refused a WebSocket"); // dropping the stream ends the session
-    }
-}
-
-/// Frees the session for another WebSocket unless the probe succeeded.
-struct Probing<'a>(Option<&'a Session>);
-
-impl Probing<'_> {
-    fn succeeded(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Probing<'_> {
-    fn drop(&mut self) {
-        if let Some(session) = self.0 {
-            session.abandon_probe();
-        }
     }
 }
 
