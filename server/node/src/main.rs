@@ -8,10 +8,6 @@ use sockeye::{
     logging,
 };
 
-/// Many small, long-lived allocations per connection: measured in docs/decisions/0001-memory.md.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 const HELP: &str = "sockeye: a chat backend that speaks the Socket.IO wire protocol
 
 Usage: sockeye [--help | --version]
