@@ -1,5 +1,5 @@
 //! Measures the embedded log and store on this machine, for docs/decisions/0020-embedded-log.md:
-//! `cargo run --release -p sockeye-adapters --example measure [seconds per figure]`.
+//! `cargo run --release -p sockeye-adapters --example measure [seconds per figure [sync|log|store]]`.
 
 use std::{
     error::Error,
@@ -30,13 +30,17 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 async fn main() -> Outcome<()> {
     let seconds = std::env::args().nth(1).map_or(Ok(3), |text| text.parse())?;
     let span = Duration::from_secs(seconds);
-    bare_sync(span)?;
+    let only = std::env::args().nth(2);
+    let wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    if wanted("sync") {
+        bare_sync(span)?;
+    }
     for consumers in [false, true] {
-        for callers in [1, 10, 200] {
+        for callers in [1, 10, 200].into_iter().filter(|_| wanted("log")) {
             appends(callers, consumers, span).await?;
         }
     }
-    for rows in [1, 50, 500] {
+    for rows in [1, 50, 500].into_iter().filter(|_| wanted("store")) {
         batches(rows, span).await?;
     }
     Ok(())
