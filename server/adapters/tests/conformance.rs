@@ -85,3 +85,28 @@ mod tokens {
     use super::Local;
     sockeye_adapters::tokens_suite!(Local::new());
 }
+
+/// A check that no macro names would never run.
+#[test]
+fn every_check_is_in_its_suite() {
+    let suite = |checks: &str, list: &str| {
+        let names = checks.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next());
+        let mut count = 0;
+        for name in names {
+            assert!(list.contains(&format!("{name},")), "{name} is not in the suite");
+            count += 1;
+        }
+        assert!(count > 0);
+    };
+    macro_rules! own_list {
+        ($($file:literal),*) => { $({
+            let text = include_str!(concat!("../src/conformance/", $file));
+            suite(text, text);
+        })* };
+    }
+    own_list!("blobs.rs", "bus.rs", "limiter.rs", "log.rs", "passwords.rs", "presence.rs", "tokens.rs");
+    let store = include_str!("../src/conformance/store/mod.rs");
+    suite(include_str!("../src/conformance/store/messages.rs"), store);
+    suite(include_str!("../src/conformance/store/sessions.rs"), store);
+    suite(include_str!("../src/conformance/store/users.rs"), store);
+}

@@ -114,7 +114,12 @@ pub async fn no_hash_or_one_of_another_kind_is_never_right(fixture: &impl Fixtur
 
 pub async fn the_callers_thread_is_not_held_up(fixture: &impl Fixture<AnyPasswords>) {
     let passwords = fixture.open().await;
-    assert!(poll_once(passwords.hash("password")).await.is_none(), "the first poll computed the hash");
-    // Nobody waits for that one any more; others are served.
+    // Computed on the caller's thread, each would be ready when first asked. A busy machine may make some look so.
+    let mut waits = false;
+    for _ in 0..50 {
+        waits |= poll_once(passwords.hash("password")).await.is_none();
+    }
+    assert!(waits, "the first poll computes the hash");
+    // Nobody waits for those any more; others are served.
     assert!(!passwords.verify("password", None).await.expect("verify"));
 }

@@ -33,7 +33,7 @@ pub fn group_id(number: u64) -> GroupId {
 }
 
 pub fn time(millis: u64) -> Timestamp {
-    Timestamp::from_millis(1_700_000_000_000 + millis)
+    Timestamp::from_millis(1_700_000_000_000).plus_millis(millis)
 }
 
 pub fn user(number: u64) -> User {

@@ -6,8 +6,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 const CHECKPOINT_AFTER_PAGES: i64 = 1_000;
 
 /// Pages after which readers are waited for, so that the write-ahead log can start over: it would grow on under readers
-/// that never pause.
+/// that never pause. Tried again after as many pages as [`CHECKPOINT_AFTER_PAGES`] when a reader holds out longer, which
+/// only one from outside does (a backup, say).
 const RESTART_AFTER_PAGES: i64 = 16_000;
+const RESTART_WAIT_MS: u64 = 50;
 
 /// How long one connection waits for another's lock.
 const BUSY_MS: u64 = 5_000;
@@ -17,11 +19,12 @@ const BUSY_MS: u64 = 5_000;
 pub(crate) struct Db {
     path: PathBuf,
     connection: Option<Connection>,
+    restart_at_pages: i64,
 }
 
 impl Db {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, connection: None }
+        Self { path, connection: None, restart_at_pages: RESTART_AFTER_PAGES }
     }
 
     pub(crate) fn connection(&mut self) -> rusqlite::Result<&mut Connection> {
@@ -77,12 +80,19 @@ impl Db {
     }
 
     fn try_checkpoint(&mut self) -> rusqlite::Result<()> {
+        let restart_at = self.restart_at_pages;
         let connection = self.connection()?;
         let (pages, copied) = wal_pages(connection, "NOOP")?;
-        if pages >= RESTART_AFTER_PAGES {
+        if pages >= restart_at {
+            connection.busy_timeout(Duration::from_millis(RESTART_WAIT_MS))?;
             wal_pages(connection, "RESTART")?;
+            connection.busy_timeout(Duration::from_millis(BUSY_MS))?;
+            self.restart_at_pages = pages + CHECKPOINT_AFTER_PAGES;
         } else if pages - copied >= CHECKPOINT_AFTER_PAGES {
             wal_pages(connection, "PASSIVE")?;
+        }
+        if pages < RESTART_AFTER_PAGES {
+            self.restart_at_pages = RESTART_AFTER_PAGES;
         }
         Ok(())
     }
@@ -115,4 +125,70 @@ fn connect(path: &std::path::Path) -> rusqlite::Result<Connection> {
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(db: &mut Db, name: &str) -> i64 {
+        db.connection().unwrap().query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
+    }
+
+    /// Also on the connection that follows a failure.
+    #[test]
+    fn every_commit_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut db = Db::new(dir.path().join("test.db"));
+        for _ in 0..2 {
+            assert_eq!(setting(&mut db, "synchronous"), 2);
+            assert_eq!(setting(&mut db, "wal_autocheckpoint"), 0);
+            db.write(|tx| tx.execute_batch("no such statement")).unwrap_err();
+            assert!(db.connection.is_none());
+        }
+    }
+
+    fn pages(db: &mut Db) -> i64 {
+        wal_pages(db.connection().unwrap(), "NOOP").unwrap().0
+    }
+
+    fn write_200_pages(db: &mut Db) {
+        let insert =
+            "INSERT INTO t WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+                      SELECT randomblob(4000) FROM n";
+        db.write(|tx| tx.execute_batch(insert)).unwrap();
+        db.checkpoint_when_due();
+    }
+
+    #[test]
+    fn the_write_ahead_log_stays_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut db = Db::new(dir.path().join("test.db"));
+        db.write(|tx| tx.execute_batch("CREATE TABLE t (x BLOB)")).unwrap();
+        let mut longest = 0;
+        for _ in 0..30 {
+            write_200_pages(&mut db);
+            longest = longest.max(pages(&mut db));
+        }
+        assert!(longest < 2 * CHECKPOINT_AFTER_PAGES, "{longest} pages");
+    }
+
+    /// It cannot start over then; it does when the reader has gone.
+    #[test]
+    fn a_reader_that_holds_out_does_not_stop_the_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("test.db");
+        let mut db = Db::new(path.clone());
+        db.write(|tx| tx.execute_batch("CREATE TABLE t (x BLOB)")).unwrap();
+        let outside = Connection::open(&path).unwrap();
+        outside.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        while pages(&mut db) < RESTART_AFTER_PAGES + 3 * CHECKPOINT_AFTER_PAGES {
+            write_200_pages(&mut db);
+        }
+        outside.execute_batch("COMMIT").unwrap();
+        while pages(&mut db) >= RESTART_AFTER_PAGES {
+            write_200_pages(&mut db);
+        }
+        assert_eq!(setting(&mut db, "busy_timeout"), i64::try_from(BUSY_MS).unwrap());
+    }
 }

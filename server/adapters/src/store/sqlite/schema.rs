@@ -48,7 +48,6 @@ pub(super) const MIGRATIONS: [&str; 1] = ["
         log_offset    INTEGER NOT NULL,
         PRIMARY KEY (user, partner)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX partners_by_latest ON partners (user, latest_at, log_partition, log_offset);
 
     -- How far the log is in this store.
     CREATE TABLE stored (

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_statement_reads_a_whole_table_or_sorts() {
+    fn no_statement_reads_a_whole_table_or_sorts_one() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         super::super::schema::MIGRATIONS.iter().for_each(|sql| connection.execute_batch(sql).unwrap());
         for (name, sql) in ALL {
@@ -95,8 +95,10 @@ mod tests {
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next().unwrap() {
                 let step: String = row.get(3).unwrap();
-                let whole = step.starts_with("SCAN") || step.contains("TEMP B-TREE");
-                assert!(!whole, "{name}: {step}");
+                assert!(!step.starts_with("SCAN"), "{name}: {step}");
+                // One person's partners are sorted when asked for: an index in that order cost a third of what storing
+                // messages does.
+                assert!(*name == "PARTNERS" || !step.contains("TEMP B-TREE"), "{name}: {step}");
             }
         }
     }

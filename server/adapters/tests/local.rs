@@ -1,0 +1,288 @@
+//! What the local adapters promise beyond their ports: bounds, retention, damage.
+
+mod support;
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use sockeye_adapters::{
+    OpenError,
+    auth::Bcrypt,
+    blobs::DirectoryBlobs,
+    conformance::values::{at, group_id, record, time, user_id},
+    log::embedded::{EmbeddedLog, EmbeddedLogOptions},
+    store::sqlite::{SqliteStore, SqliteStoreOptions},
+};
+use sockeye_core::{
+    conversation::ConversationId,
+    media::{Image, ImageKind, MediaId},
+    ports::{
+        Blobs, ConsumerGroup, Conversations, LogError, MessageLog, Messages, PasswordError, Passwords,
+        Sessions,
+    },
+    position::{Cursor, Position},
+    session::SessionId,
+};
+use support::{Counting, ManualClock};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+fn place(offset: u64) -> Cursor {
+    Cursor::from_iter([Position { partition: 0, offset }])
+}
+
+async fn offsets(log: &EmbeddedLog) -> Vec<u64> {
+    let entries = log.read(0, 0, usize::MAX).await.expect("a working log");
+    entries.iter().map(|entry| entry.position.offset).collect()
+}
+
+async fn commit(log: &EmbeddedLog, group: ConsumerGroup, done: u64) {
+    log.consumer(group).await.expect("a working log").commit(&place(done)).await.expect("a working log");
+}
+
+#[tokio::test]
+async fn a_repeat_answers_the_first_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path(), ManualClock::at(0), EmbeddedLogOptions::default()).unwrap();
+    let first = log.append(&record(1, 1, 2)).await.unwrap();
+    log.append(&record(2, 1, 2)).await.unwrap();
+    assert_eq!(log.append(&record(1, 1, 2)).await.unwrap(), first);
+    assert_eq!(offsets(&log).await, [0, 1]);
+}
+
+/// Old and committed by every group: dropped, from the beginning, a few at a time. The places that follow go on.
+#[tokio::test]
+async fn entries_are_dropped_when_old_and_committed_by_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(1_000);
+    let options = EmbeddedLogOptions {
+        retention_ms: 500,
+        retention_check_ms: 0, // after every batch
+        retention_batch_len_max: 2,
+        ..EmbeddedLogOptions::default()
+    };
+    let log = EmbeddedLog::open(dir.path(), clock.clone(), options.clone()).unwrap();
+    for number in 0..6 {
+        log.append(&record(number, 1, 2)).await.unwrap();
+    }
+    commit(&log, ConsumerGroup::Store, 5).await;
+    clock.set(1_400);
+    log.append(&record(6, 1, 2)).await.unwrap();
+    clock.set(1_501);
+    log.append(&record(7, 1, 2)).await.unwrap();
+    assert_eq!(offsets(&log).await.len(), 8, "one group has committed nothing");
+
+    commit(&log, ConsumerGroup::Dispatch, 3).await;
+    let follower = log.consumer(ConsumerGroup::Dispatch).await.unwrap();
+    while offsets(&log).await != [4, 5, 6, 7] {
+        tokio::task::yield_now().await;
+    }
+    commit(&log, ConsumerGroup::Store, 7).await;
+    commit(&log, ConsumerGroup::Dispatch, 7).await;
+    while offsets(&log).await != [6, 7] {
+        tokio::task::yield_now().await;
+    }
+    clock.set(9_000);
+    commit(&log, ConsumerGroup::Store, 7).await;
+    while !offsets(&log).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log.end().await.unwrap(), place(7));
+    drop((log, follower));
+
+    let log = EmbeddedLog::open(dir.path(), clock, options).unwrap();
+    assert_eq!(log.end().await.unwrap(), place(7));
+    assert_eq!(log.append(&record(8, 1, 2)).await.unwrap().offset, 8);
+    assert_eq!(offsets(&log).await, [8]);
+}
+
+/// Its group has committed them by another consumer.
+#[tokio::test]
+async fn a_consumer_passes_over_what_was_dropped_before_it_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(1_000);
+    let options =
+        EmbeddedLogOptions { retention_ms: 0, retention_check_ms: 0, ..EmbeddedLogOptions::default() };
+    let log = EmbeddedLog::open(dir.path(), clock.clone(), options).unwrap();
+    let mut slow = log.consumer(ConsumerGroup::Store).await.unwrap();
+    for number in 0..3 {
+        log.append(&record(number, 1, 2)).await.unwrap();
+    }
+    clock.set(2_000);
+    commit(&log, ConsumerGroup::Store, 2).await;
+    commit(&log, ConsumerGroup::Dispatch, 2).await;
+    while !offsets(&log).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let later = record(3, 1, 2);
+    let (entries, appended) = tokio::join!(slow.next(10), log.append(&later));
+    assert_eq!(appended.unwrap().offset, 3);
+    assert_eq!(entries.unwrap()[0].position.offset, 3);
+}
+
+#[tokio::test]
+async fn commits_neither_go_back_nor_past_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path(), ManualClock::at(0), EmbeddedLogOptions::default()).unwrap();
+    commit(&log, ConsumerGroup::Store, 1_000).await;
+    for number in 0..3 {
+        log.append(&record(number, 1, 2)).await.unwrap();
+    }
+    let first = log.consumer(ConsumerGroup::Store).await.unwrap().next(1).await.unwrap();
+    assert_eq!(first[0].position.offset, 0);
+    commit(&log, ConsumerGroup::Store, 1_000).await;
+    commit(&log, ConsumerGroup::Store, 0).await;
+    let next = log.append(&record(3, 1, 2)).await.unwrap();
+    let entries = log.consumer(ConsumerGroup::Store).await.unwrap().next(10).await.unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.position).collect::<Vec<_>>(), [next]);
+}
+
+#[tokio::test]
+async fn appends_over_the_bound_are_refused_and_the_others_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EmbeddedLogOptions { queue_len_max: 4, ..EmbeddedLogOptions::default() };
+    let log = Arc::new(EmbeddedLog::open(dir.path(), ManualClock::at(0), options).unwrap());
+    // Another writer holds the file, so the thread cannot go on until it is let go.
+    let other = Connection::open(dir.path().join("log.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut appends = JoinSet::new();
+    for number in 0..30 {
+        let log = Arc::clone(&log);
+        appends.spawn(async move { log.append(&record(number, 1, 2)).await });
+    }
+    let mut refused = 0;
+    while refused < 20 {
+        let answer = appends.join_next().await.unwrap().unwrap();
+        assert!(matches!(answer, Err(LogError::Unavailable(_))));
+        refused += 1;
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    let kept = appends.join_all().await.into_iter().filter(Result::is_ok).count();
+    assert!(kept >= 4, "what waited was written");
+    assert_eq!(offsets(&log).await.len(), kept);
+}
+
+#[tokio::test]
+async fn an_append_that_takes_too_long_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EmbeddedLogOptions { deadline_ms: 50, ..EmbeddedLogOptions::default() };
+    let log = EmbeddedLog::open(dir.path(), ManualClock::at(0), options).unwrap();
+    let other = Connection::open(dir.path().join("log.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(log.append(&record(1, 1, 2)).await, Err(LogError::Unavailable(_))));
+    other.execute_batch("ROLLBACK").unwrap();
+    // The same append may be tried again; it is one entry.
+    while log.append(&record(1, 1, 2)).await.is_err() {}
+    assert_eq!(offsets(&log).await, [0]);
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_named_and_does_not_hold_up_those_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path(), ManualClock::at(0), EmbeddedLogOptions::default()).unwrap();
+    for number in 0..4 {
+        log.append(&record(number, 1, 2)).await.unwrap();
+    }
+    let other = Connection::open(dir.path().join("log.db")).unwrap();
+    other.execute("UPDATE entries SET record = x'7b' WHERE log_offset = 2", []).unwrap();
+    let mut consumer = log.consumer(ConsumerGroup::Store).await.unwrap();
+    assert_eq!(consumer.next(10).await.unwrap().len(), 2);
+    let error = consumer.next(10).await.unwrap_err();
+    assert!(matches!(error, LogError::Unreadable { partition: 0, offset: 2, .. }), "{error}");
+    // How to go on without it.
+    consumer.commit(&place(2)).await.unwrap();
+    let mut consumer = log.consumer(ConsumerGroup::Store).await.unwrap();
+    assert_eq!(consumer.next(10).await.unwrap()[0].position.offset, 3);
+}
+
+#[tokio::test]
+async fn two_processes_do_not_share_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || EmbeddedLog::open(dir.path(), ManualClock::at(0), EmbeddedLogOptions::default());
+    let log = open().unwrap();
+    assert!(matches!(open(), Err(OpenError::InUse { .. })));
+    drop(log);
+    open().unwrap();
+}
+
+fn store(dir: &TempDir, now: u64) -> SqliteStore {
+    SqliteStore::open(dir.path(), ManualClock::at(now), SqliteStoreOptions::default()).expect("a store")
+}
+
+#[tokio::test]
+async fn ended_sessions_are_forgotten_when_their_tokens_have_expired() {
+    let dir = tempfile::tempdir().unwrap();
+    let early = store(&dir, time(0).as_millis());
+    for (n, until) in [(1, 100), (2, 300), (3, 50)] {
+        early.end_session(SessionId([n; 16]), time(until)).await.unwrap();
+    }
+    early.end_session(SessionId([3; 16]), time(250)).await.unwrap();
+    drop(early);
+    let later = store(&dir, time(200).as_millis());
+    later.end_session(SessionId([4; 16]), time(900)).await.unwrap();
+    for (n, remembered) in [(1, false), (2, true), (3, true), (4, true)] {
+        assert_eq!(later.session_ended(SessionId([n; 16])).await.unwrap(), remembered, "{n}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_is_read_with_its_members() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir, 0);
+    let other = Connection::open(dir.path().join("store.db")).unwrap();
+    for member in [3, 1, 2] {
+        let row = (group_id(1).0.0, user_id(member).0.0);
+        other.execute("INSERT INTO group_members (group_id, user) VALUES (?1, ?2)", row).unwrap();
+    }
+    let group = store.group(group_id(1)).await.unwrap().unwrap();
+    assert_eq!(group.id, ConversationId::Group(group_id(1)));
+    assert_eq!(group.members, [user_id(1), user_id(2), user_id(3)]);
+}
+
+#[tokio::test]
+async fn a_store_that_failed_works_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(&dir, 0);
+    let other = Connection::open(dir.path().join("store.db")).unwrap();
+    other.execute_batch("ALTER TABLE inbox RENAME TO away").unwrap();
+    store.store_batch(&[at(0, 0, record(1, 1, 2))]).await.unwrap_err();
+    assert!(store.stored().is_empty());
+    other.execute_batch("ALTER TABLE away RENAME TO inbox").unwrap();
+    assert_eq!(store.message(record(1, 1, 2).message.id).await.unwrap(), None, "all or nothing");
+    store.store_batch(&[at(0, 0, record(1, 1, 2))]).await.unwrap();
+    assert_eq!(store.inbox(user_id(2), &Cursor::default(), 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn passwords_over_the_bound_are_refused() {
+    let passwords = Arc::new(Bcrypt::new(10, 1, 2, Arc::new(Counting::default())).unwrap());
+    let mut checks = JoinSet::new();
+    for _ in 0..40 {
+        let passwords = Arc::clone(&passwords);
+        checks.spawn(async move { passwords.verify("password", None).await });
+    }
+    let answers = checks.join_all().await;
+    assert!(answers.iter().any(|answer| matches!(answer, Ok(false))));
+    assert!(answers.iter().any(|answer| matches!(answer, Err(PasswordError::Busy))));
+    assert!(Bcrypt::new(3, 1, 1, Arc::new(Counting::default())).is_err());
+    assert!(Bcrypt::new(18, 1, 1, Arc::new(Counting::default())).is_err());
+}
+
+#[tokio::test]
+async fn pictures_lie_under_their_first_digits_and_nothing_else_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = Image { kind: ImageKind::Png, bytes: vec![1; 10] };
+    let id = MediaId::new([0xab; 16], ImageKind::Png);
+    let unfinished = dir.path().join("media/unfinished");
+    std::fs::create_dir_all(&unfinished).unwrap();
+    std::fs::write(unfinished.join("left over"), b"half").unwrap();
+    let blobs = DirectoryBlobs::open(dir.path()).unwrap();
+    assert_eq!(std::fs::read_dir(&unfinished).unwrap().count(), 0);
+    blobs.put(&id, &image).await.unwrap();
+    assert_eq!(std::fs::read(dir.path().join(format!("media/ab/{id}"))).unwrap(), image.bytes);
+    assert_eq!(std::fs::read_dir(&unfinished).unwrap().count(), 0);
+    // A directory in its place is an error, not a picture that is absent.
+    let other = MediaId::new([0xcd; 16], ImageKind::Gif);
+    std::fs::create_dir_all(dir.path().join(format!("media/cd/{other}"))).unwrap();
+    blobs.get(&other).await.unwrap_err();
+}
