@@ -60,7 +60,7 @@ pub async fn run(config: Config) -> Result<(), String> {
         (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let data_dir = &config.storage.data_dir;
     let secret = secret::read_or_make(config.auth.jwt_secret.as_deref(), data_dir, &*entropy)?;
-    let ports = embedded(&config, &secret, contract.profile().user_claim, clock.clone(), entropy)?;
+    let ports = embedded(&config, &secret, contract.profile().user_claim, clock.clone(), entropy).await?;
     let chat = Arc::new(Chat::new(ports.clone(), bounds(&config)));
 
     let lifecycle = Lifecycle::default();
@@ -120,7 +120,7 @@ pub async fn run(config: Config) -> Result<(), String> {
     lifecycle.run(Duration::from_millis(config.shutdown_ms), drain).await
 }
 
-fn embedded(
+async fn embedded(
     config: &Config,
     secret: &str,
     user_claim: &'static str,
@@ -133,6 +133,13 @@ fn embedded(
     let log: Arc<dyn MessageLog> =
         Arc::new(open("the message log", EmbeddedLog::open(dir, clock.clone(), log_options))?);
     let store = open("the store", SqliteStore::open(dir, clock.clone(), SqliteStoreOptions::default()))?;
+    let end = open("the message log", log.end().await)?;
+    if !store.stored().iter().all(|stored| end.covers(stored)) {
+        return Err(format!(
+            "the message log in {} is older than the store beside it: restore both from the same backup",
+            dir.display()
+        ));
+    }
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let bcrypt = Bcrypt::new(config.auth.bcrypt_cost, cores, PASSWORD_QUEUE_LEN_MAX, entropy.clone());
     let jwt = Jwt::new(secret.as_bytes(), config.auth.token_lifetime_ms, user_claim, entropy.clone());

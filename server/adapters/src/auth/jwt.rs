@@ -72,7 +72,7 @@ impl Tokens for Jwt {
         }
         let token_data = decode::<Map<String, Value>>(token, &self.decoding, &self.validation);
         let claims = token_data.map_err(|_| TokenError::Invalid)?.claims;
-        let user = claims.get(&self.user_claim).and_then(Value::as_str).ok_or(TokenError::Invalid)?;
+        let user = claims.get(&self.user_claim).and_then(Value::as_str).ok_or(TokenError::NoUser)?;
         let user = user.parse().map_err(|_| TokenError::Invalid)?;
         let expires_at = claims.get("exp").and_then(Value::as_u64).map(seconds).ok_or(TokenError::Invalid)?;
         if claims.get("nbf").is_some_and(|from| from.as_u64().map(seconds).is_none_or(|from| now < from)) {

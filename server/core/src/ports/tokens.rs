@@ -14,7 +14,10 @@ pub trait Tokens: Send + Sync {
 pub enum TokenError {
     #[error("the token has expired")]
     Expired,
-    /// Not signed by us, damaged, or without a user.
+    /// Not signed by us, or damaged.
     #[error("the token is not valid")]
     Invalid,
+    /// Signed by us, but about nobody.
+    #[error("the token names no user")]
+    NoUser,
 }

@@ -4,13 +4,14 @@ impl Chat {
     /// Who holds this token.
     ///
     /// # Errors
-    /// `Unauthenticated` with code `token_invalid` or `token_expired` (also after a log-out); `NotFound` with code
+    /// `Unauthenticated` with code `token_invalid`, `token_without_user` or `token_expired` (also after a log-out); `NotFound` with code
     /// `user_gone` when the account no longer exists.
     pub async fn authenticate(&self, token: &str) -> Result<(Session, User), ChatError> {
         let session = self.ports.tokens.verify(token, self.now()).map_err(|error| {
             let (code, message) = match error {
                 TokenError::Expired => ("token_expired", "The session has expired"),
                 TokenError::Invalid => ("token_invalid", "The token is not valid"),
+                TokenError::NoUser => ("token_without_user", "The token names no user"),
             };
             ChatError::Unauthenticated { code, message }
         })?;

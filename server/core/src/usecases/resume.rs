@@ -17,8 +17,14 @@ pub struct Missed {
 }
 
 impl Chat {
-    /// Whether what `user` missed since `after` is little enough to be replayed; else the device must read the history.
+    /// Whether what `user` missed since `after` is known and little enough to be replayed; else the device must read the
+    /// history. A place beyond the log's end is one of another log (a restored or new data directory): from there on it
+    /// would miss what comes next.
     pub async fn can_resume(&self, user: UserId, after: &Cursor) -> Result<bool, ChatError> {
+        let end = self.ports.log.end().await?;
+        if !after.iter().all(|seen| end.covers(seen)) {
+            return Ok(false);
+        }
         let len_max = self.bounds.resume_len_max;
         let missed = self.ports.store.inbox(user, after, len_max + 1).await?;
         Ok(missed.len() <= len_max)

@@ -46,13 +46,20 @@ impl Chat {
         let message =
             Message { id, conversation: conversation.id, sender, text, picture, created_at: now, client_id };
         let record = Record { message, members: conversation.members, origin };
-        self.ports.log.append(&record).await?;
+        let position = self.ports.log.append(&record).await?;
+        if record.message.client_id.is_some() {
+            // A retry may have overtaken the store: then the log answers with the first entry's place.
+            let entries = self.ports.log.read(position.partition, position.offset, 1).await?;
+            if let Some(first) = entries.into_iter().find(|entry| entry.record.message.id == id) {
+                return Ok(first.record.message);
+            }
+        }
         Ok(record.message)
     }
 
     fn check(&self, outgoing: &Outgoing) -> Result<(), ChatError> {
         let bounds = &self.bounds;
-        if outgoing.text.is_empty() && outgoing.image.is_none() {
+        if outgoing.text.trim().is_empty() && outgoing.image.is_none() {
             return Err(ChatError::invalid("message_empty", "A message needs a text or an image"));
         }
         if outgoing.text.chars().count() > bounds.text_chars_max {

@@ -203,7 +203,7 @@ impl Delivery {
     /// Runs until `stop`. `subscription`: made before anything is dispatched, so that nothing is missed.
     ///
     /// # Errors
-    /// When the bus or the log fails for good.
+    /// When the bus fails for good.
     pub async fn run(
         self,
         mut subscription: Box<dyn BusSubscription>,
@@ -218,13 +218,13 @@ impl Delivery {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 received = subscription.next() => match received? {
-                    Received::Event(BusEvent::Dispatch(entry)) => self.take(&mut sequencer, &entry).await?,
+                    Received::Event(BusEvent::Dispatch(entry)) => later(self.take(&mut sequencer, &entry).await),
                     Received::Event(BusEvent::SessionEnded(session)) => self.hub.end_session(session),
                     Received::Event(BusEvent::PresenceChanged) => {
                         announce_at.get_or_insert_with(|| self.next_announcement(announced_at));
                     }
                     Received::Lagged => {
-                        self.catch_up(&mut sequencer).await?;
+                        later(self.catch_up(&mut sequencer).await);
                         announce_at.get_or_insert_with(|| self.next_announcement(announced_at));
                     }
                 },
@@ -233,7 +233,7 @@ impl Delivery {
                     announced_at = Instant::now();
                     self.announce().await;
                 }
-                _ = hole_check.tick() => self.catch_up(&mut sequencer).await?,
+                _ = hole_check.tick() => later(self.catch_up(&mut sequencer).await),
             }
         }
     }
@@ -299,6 +299,13 @@ impl Delivery {
             // Presence is ephemeral: the next change announces again.
             Err(error) => tracing::warn!(%error, "presence not announced"),
         }
+    }
+}
+
+/// What the log cannot give now is given later: the sequencer keeps its place, and the next hole check reads on from there.
+fn later(delivered: Result<(), ChatError>) {
+    if let Err(error) = delivered {
+        tracing::warn!(%error, "delivery waits for the log");
     }
 }
 

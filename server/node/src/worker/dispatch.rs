@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use sockeye_core::{
     ports::{Bus, BusEvent, ConsumerGroup, LogConsumer, LogError, MessageLog},
-    position::Cursor,
+    position::{Cursor, Position},
 };
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::pause::Pause;
+use super::{pause::Pause, skip::skip};
 
 /// Entries taken from the log at a time.
 const BATCH_LEN_MAX: usize = 256;
@@ -25,7 +25,7 @@ impl Dispatcher {
     /// Runs until `stop`. A log that does not answer is waited for.
     ///
     /// # Errors
-    /// When an entry cannot be read, ever.
+    /// When an entry that cannot be read cannot be skipped either.
     pub async fn run(self, stop: CancellationToken) -> Result<(), LogError> {
         let mut consumer = self.log.consumer(ConsumerGroup::Dispatch).await?;
         let mut done = Cursor::default();
@@ -53,7 +53,16 @@ impl Dispatcher {
                     }
                     commit_at.get_or_insert_with(|| Instant::now() + COMMIT_AFTER);
                 }
-                Err(error @ LogError::Unreadable { .. }) => return Err(error),
+                Err(LogError::Unreadable { partition, offset, reason }) => {
+                    tracing::error!(
+                        partition,
+                        offset,
+                        reason,
+                        "an entry of the log is skipped: it cannot be read"
+                    );
+                    let unreadable = Position { partition, offset };
+                    consumer = skip(self.log.as_ref(), ConsumerGroup::Dispatch, consumer, unreadable).await?;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the log does not answer");
                     pause.wait().await;

@@ -3,4 +3,5 @@
 
 pub mod dispatch;
 mod pause;
+mod skip;
 pub mod store;

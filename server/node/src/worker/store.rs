@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use sockeye_core::{
     message::Entry,
     ports::{ConsumerGroup, LogError, MessageLog, Store},
-    position::Cursor,
+    position::{Cursor, Position},
 };
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::pause::Pause;
+use super::{pause::Pause, skip::skip};
 
 /// Entries stored at a time.
 const BATCH_LEN_MAX: usize = 1024;
@@ -29,7 +29,7 @@ impl Storer {
     /// Runs until `stop`. A log or store that does not answer is waited for.
     ///
     /// # Errors
-    /// When an entry cannot be read, ever.
+    /// When an entry that cannot be read cannot be skipped either.
     pub async fn run(self, stop: CancellationToken) -> Result<(), LogError> {
         let mut consumer = self.log.consumer(ConsumerGroup::Store).await?;
         let mut stored = Cursor::default();
@@ -60,7 +60,16 @@ impl Storer {
                         sleep_until(next_flush).await;
                     }
                 }
-                Err(error @ LogError::Unreadable { .. }) => return Err(error),
+                Err(LogError::Unreadable { partition, offset, reason }) => {
+                    tracing::error!(
+                        partition,
+                        offset,
+                        reason,
+                        "an entry of the log is skipped: it cannot be read"
+                    );
+                    let unreadable = Position { partition, offset };
+                    consumer = skip(self.log.as_ref(), ConsumerGroup::Store, consumer, unreadable).await?;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the log does not answer");
                     pause.wait().await;

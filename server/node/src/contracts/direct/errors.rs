@@ -58,7 +58,9 @@ impl IntoResponse for Failure {
             "email_taken" => said(StatusCode::BAD_REQUEST, "Email already exists"),
             // 400 and not 401: the frontend was written against it.
             "bad_credentials" => said(StatusCode::BAD_REQUEST, "Invalid credentials"),
-            "token_invalid" | "token_expired" => said(StatusCode::UNAUTHORIZED, refusal(Refused::BadProof)),
+            "token_invalid" | "token_without_user" | "token_expired" => {
+                said(StatusCode::UNAUTHORIZED, refusal(Refused::BadProof))
+            }
             "user_gone" => said(StatusCode::NOT_FOUND, refusal(Refused::UserGone)),
             "message_empty" => said(StatusCode::BAD_REQUEST, "Text or image is required."),
             "no_such_receiver" => said(StatusCode::NOT_FOUND, "Receiver not found."),
