@@ -6,6 +6,7 @@
 mod consumer;
 mod reader;
 mod retention;
+mod tail;
 mod writer;
 
 use std::{
@@ -29,7 +30,7 @@ use sockeye_core::{
 };
 use tokio::sync::{oneshot, watch};
 
-use self::{consumer::EmbeddedConsumer, reader::Reader, writer::Writer};
+use self::{consumer::EmbeddedConsumer, reader::Reader, tail::Tail, writer::Writer};
 use crate::{
     sqlite::{Db, OpenError, open_file},
     workers::Workers,
@@ -113,10 +114,11 @@ impl EmbeddedLog {
         let connections = (0..options.reader_threads.max(1)).map(|_| Db::new(path.clone())).collect();
         let readers = Workers::start("log-read", connections, options.read_queue_len_max, |_| ());
         let deadline = Duration::from_millis(options.deadline_ms);
-        let reader = Reader { workers: readers.map_err(io)?, deadline };
+        let tail = Arc::new(Tail::default());
+        let reader = Reader { workers: readers.map_err(io)?, tail: tail.clone(), deadline };
         let (queue, jobs) = sync_channel(options.queue_len_max.max(1));
         let (end_changed, end) = watch::channel(next);
-        let writer = Writer::new(file.db, jobs, end_changed, clock, options);
+        let writer = Writer::new(file.db, jobs, end_changed, tail, clock, options);
         let thread =
             std::thread::Builder::new().name("log-write".into()).spawn(move || writer.run()).map_err(io)?;
         let shared =
@@ -129,8 +131,9 @@ impl EmbeddedLog {
 impl MessageLog for EmbeddedLog {
     async fn append(&self, record: &Record) -> Result<Position, LogError> {
         let id = record.message.id.0.0;
-        let record = serde_json::to_vec(record).map_err(unavailable)?;
-        let offset = self.shared.ask(|answer| Job::Append { id, record, answer }).await?;
+        let bytes = serde_json::to_vec(record).map_err(unavailable)?;
+        let record = Box::new(record.clone());
+        let offset = self.shared.ask(|answer| Job::Append { id, record, bytes, answer }).await?;
         Ok(Position { partition: PARTITION, offset })
     }
 
@@ -164,7 +167,7 @@ struct Shared {
 
 /// Work for the writing thread. Each is answered when it is synced.
 enum Job {
-    Append { id: [u8; 12], record: Vec<u8>, answer: Answer<u64> },
+    Append { id: [u8; 12], record: Box<Record>, bytes: Vec<u8>, answer: Answer<u64> },
     Commit { group: ConsumerGroup, offset: u64, answer: Answer<()> },
 }
 

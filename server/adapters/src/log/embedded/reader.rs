@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rusqlite::{OptionalExtension, Transaction};
 use sockeye_core::{
@@ -7,7 +7,7 @@ use sockeye_core::{
     position::Position,
 };
 
-use super::{PARTITION, unavailable};
+use super::{PARTITION, tail::Tail, unavailable};
 use crate::{
     sqlite::{Db, from_sql, limit, to_sql},
     workers::Workers,
@@ -16,11 +16,15 @@ use crate::{
 /// Reads on threads of its own, each with its own connection.
 pub(super) struct Reader {
     pub(super) workers: Workers<Db>,
+    pub(super) tail: Arc<Tail>,
     pub(super) deadline: Duration,
 }
 
 impl Reader {
     pub(super) async fn read(&self, from: u64, len_max: usize) -> Result<Vec<Entry>, LogError> {
+        if let Some(entries) = self.tail.read(from, len_max) {
+            return Ok(entries);
+        }
         self.run(move |db| db.read(|tx| rows(tx, from, len_max)).map_err(unavailable).and_then(decode)).await
     }
 

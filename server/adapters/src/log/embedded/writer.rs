@@ -9,16 +9,21 @@ use std::{
 };
 
 use rusqlite::{OptionalExtension, Transaction};
-use sockeye_core::ports::Clock;
+use sockeye_core::{
+    message::{Entry, Record},
+    ports::Clock,
+    position::Position,
+};
 use tokio::sync::watch;
 
-use super::{EmbeddedLogOptions, Job, retention, unavailable};
+use super::{EmbeddedLogOptions, Job, PARTITION, retention, tail::Tail, unavailable};
 use crate::sqlite::{Db, from_sql, to_sql};
 
 pub(super) struct Writer {
     db: Db,
     jobs: Receiver<Job>,
     end: watch::Sender<u64>,
+    tail: Arc<Tail>,
     clock: Arc<dyn Clock>,
     options: EmbeddedLogOptions,
 }
@@ -28,10 +33,11 @@ impl Writer {
         db: Db,
         jobs: Receiver<Job>,
         end: watch::Sender<u64>,
+        tail: Arc<Tail>,
         clock: Arc<dyn Clock>,
         options: EmbeddedLogOptions,
     ) -> Self {
-        Self { db, jobs, end, clock, options }
+        Self { db, jobs, end, tail, clock, options }
     }
 
     /// Until nobody can ask any more; what waits then is still written.
@@ -77,6 +83,7 @@ impl Writer {
         });
         match written {
             Ok((offsets, next)) => {
+                self.keep(&batch, &offsets);
                 // Readers first: whoever has an acknowledgement finds the entry.
                 self.end.send_if_modified(|end| std::mem::replace(end, next) != next);
                 for (job, offset) in batch.into_iter().zip(offsets) {
@@ -91,13 +98,36 @@ impl Writer {
         }
     }
 
+    /// Puts the new entries of a batch into the tail. Repeats answer with an offset from before.
+    fn keep(&self, batch: &[Job], offsets: &[u64]) {
+        let mut next = *self.end.borrow();
+        for (job, &offset) in batch.iter().zip(offsets) {
+            if let Job::Append { record, bytes, .. } = job
+                && offset == next
+            {
+                let position = Position { partition: PARTITION, offset };
+                self.tail.push(Entry { position, record: Record::clone(record) }, bytes.len());
+                next += 1;
+            }
+        }
+    }
+
     /// Whether there is more to drop.
     fn drop_expired(&mut self) -> bool {
         let now = self.clock.now().as_millis();
         let Some(before) = now.checked_sub(self.options.retention_ms) else { return false };
         let len_max = self.options.retention_batch_len_max.max(1);
-        match self.db.write(|tx| retention::drop_older(tx, before, len_max)) {
-            Ok(dropped) => dropped == len_max,
+        let dropped = self.db.write(|tx| {
+            let dropped = retention::drop_older(tx, before, len_max)?;
+            let first =
+                tx.query_row("SELECT first_offset FROM bounds", [], |row| row.get(0)).map(from_sql)?;
+            Ok((dropped, first))
+        });
+        match dropped {
+            Ok((dropped, first)) => {
+                self.tail.forget_before(first);
+                dropped == len_max
+            }
             Err(error) => {
                 tracing::warn!(%error, "old entries of the message log could not be dropped");
                 false
@@ -109,7 +139,7 @@ impl Writer {
 /// The offset of a job's entry, or that a group has now committed.
 fn write(tx: &Transaction<'_>, job: &Job, next: &mut u64, now: i64) -> rusqlite::Result<u64> {
     match job {
-        Job::Append { id, record, .. } => {
+        Job::Append { id, bytes, .. } => {
             let sql = "SELECT log_offset FROM entries WHERE message_id = ?1";
             let first = tx.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
             if let Some(first) = first {
@@ -118,7 +148,7 @@ fn write(tx: &Transaction<'_>, job: &Job, next: &mut u64, now: i64) -> rusqlite:
             let offset = *next;
             let sql =
                 "INSERT INTO entries (log_offset, message_id, appended_at, record) VALUES (?1, ?2, ?3, ?4)";
-            tx.prepare_cached(sql)?.execute((to_sql(offset), id, now, record))?;
+            tx.prepare_cached(sql)?.execute((to_sql(offset), id, now, bytes))?;
             *next += 1;
             Ok(offset)
         }
