@@ -93,6 +93,8 @@ for (const transport of transports) {
         const connection = await openJoined(t, transport, eio);
         await connection.join("/custom");
         await connection.send({ type: DISCONNECT, namespace: "/custom" });
+        // A round trip in between: the Node server takes a CONNECT that comes with the DISCONNECT for a second one.
+        await connection.echoes("left");
         await connection.join("/custom");
         await connection.echoes("back", "/custom");
       });
