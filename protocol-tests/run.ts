@@ -100,6 +100,8 @@ function run(files: string[]): Promise<number> {
     `--test-concurrency=${values["test-concurrency"]}`,
     `--test-reporter=${values["test-reporter"]}`,
     "--test-timeout=120000",
+    // A client library may keep timers of its own after it was told to disconnect.
+    "--test-force-exit",
     ...(values["test-name-pattern"] ?? []).map((pattern) => `--test-name-pattern=${pattern}`),
   ];
   const tests = spawn(process.execPath, ["--import", "tsx", ...options, "--test", ...files], {

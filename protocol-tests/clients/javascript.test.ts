@@ -57,7 +57,17 @@ function suite(
       timeout: 8000,
       ...more,
     });
-    t.after(() => socket.disconnect());
+    t.after(() => {
+      socket.disconnect();
+      // A refused socket leaves the connection of its manager open, which keeps the process alive.
+      const manager = socket.io as unknown as {
+        reconnection(on: boolean): void;
+        close?(): void;
+        _close?(): void;
+      };
+      manager.reconnection(false);
+      (manager.close ?? manager._close)?.call(manager);
+    });
     return socket;
   };
   const opened = async (t: TestContext, mode: Mode, url?: string, more?: object): Promise<Socket> => {
@@ -181,6 +191,8 @@ function suite(
 
     "leaves and comes back": async (t, mode) => {
       const socket = await opened(t, mode);
+      // A client that leaves while it upgrades leaves its probe behind, until the server gives it up.
+      await settled(socket, mode);
       const before = socket.id;
       socket.disconnect();
       assert.equal(socket.connected, false);
@@ -188,6 +200,7 @@ function suite(
       await connected(socket);
       assert.notEqual(socket.id, before);
       assert.deepEqual(await acknowledged(socket, "message-with-ack", "back"), ["back"]);
+      await settled(socket, mode);
     },
 
     "reconnects after its connection was cut": async (t, mode) => {
@@ -202,6 +215,7 @@ function suite(
       await connected(socket);
       assert.notEqual(socket.id, before);
       assert.deepEqual(await acknowledged(socket, "message-with-ack", "again"), ["again"]);
+      socket.disconnect();
     },
   };
 }
