@@ -48,7 +48,8 @@ export function decodeBinaryPayload(payload: Buffer): Packet[] {
     const length = Number([...payload.subarray(at + 1, end)].join(""));
     const content = payload.subarray(end + 1, end + 1 + length);
     if (!isText && content[0] !== MESSAGE) throw new Error(`binary packet of type ${content[0]}`);
-    packets.push(isText ? content.toString("utf8") : content.subarray(1));
+    // Text may hold base64 here too: the clients look at the packet, not at the payload around it.
+    packets.push(isText ? fromText(3, content.toString("utf8")) : content.subarray(1));
     at = end + 1 + length;
   }
   return packets;

@@ -76,6 +76,12 @@ describe("long-polling, EIO 4", () => {
     assert.equal((await session.get()).text, "4hello\x1ebAQIDBA==");
   });
 
+  test("base64 may be broken into lines and end in a line break, as the Java client sends it", async (t) => {
+    const session = await openPolling(t, engineIoEndpoint, 4);
+    assert.equal((await session.post("bAQID\nBA==\n\x1e4after")).status, 200);
+    assert.equal((await session.get()).text, "bAQIDBA==\x1e4after");
+  });
+
   test("a character split over two chunks of the body stays whole", async (t) => {
     const session = await openPolling(t, engineIoEndpoint, 4);
     const answer = await request(session.url(), { method: "POST", body: "4€€€€", chunks: 5 });
