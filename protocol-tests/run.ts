@@ -1,6 +1,7 @@
 // Runs the suites against a server: one it starts itself, or one whose addresses are given.
 //   node --import tsx run.ts [--target reference|sockeye] [wire|clients|some.test.ts ...] [--test-... options]
-// With SOCKETIO_URL and ENGINEIO_URL set, and no --target, the server at these addresses is tested.
+// With SOCKETIO_URL and ENGINEIO_URL set, and no --target, the server at these addresses is tested; it is
+// held to what the Node server does unless PROTOCOL_TARGET=sockeye says that it is Sockeye.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -16,14 +17,16 @@ const { values, positionals } = parseArgs({
     target: { type: "string" },
     "test-name-pattern": { type: "string", multiple: true },
     "test-reporter": { type: "string", default: "spec" },
-    "test-concurrency": { type: "string", default: "3" },
+    "test-concurrency": { type: "string", default: "2" },
   },
 });
 
 let server: ChildProcess | undefined;
 try {
   if (values.target !== undefined || process.env.SOCKETIO_URL === undefined) {
-    server = await start(values.target ?? "sockeye");
+    const target = values.target ?? "sockeye";
+    server = await start(target);
+    process.env.PROTOCOL_TARGET = target;
   }
   process.exitCode = await run(testFiles(positionals));
 } finally {

@@ -1,6 +1,7 @@
 // Socket.IO: events and acknowledgements, in both directions, with and without attachments.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { unlessSockeye } from "../lib/otherwise.ts";
 import { ACK, EVENT } from "../lib/socket-packet.ts";
 import { openJoined, type SocketIo } from "../lib/socketio.ts";
 import { revisions, transports } from "../lib/target.ts";
@@ -86,7 +87,7 @@ describe("events on the wire", () => {
   const exchanges: Record<string, [string, string]> = {
     "an event": ['42["message",1,"2",{"3":[true]}]', '42["message-back",1,"2",{"3":[true]}]'],
     "an event with spaces in its JSON": ['42[ "message" , 1 ]', '42["message-back",1]'],
-    "an event with escapes in its JSON": ['42["mess\\u0061ge","\\u20ac"]', '42["message-back","€"]'],
+    "an event with escapes in its arguments": ['42["message","\\u20ac"]', '42["message-back","€"]'],
     "the main namespace by name": ['42/,["message",1]', '42["message-back",1]'],
     "an acknowledgement": ['42456["message-with-ack",1,"2",{"3":[false]}]', '43456[1,"2",{"3":[false]}]'],
     "an acknowledgement of nothing": ['420["message-with-ack"]', "430[]"],
@@ -103,6 +104,22 @@ describe("events on the wire", () => {
       assert.equal(await wire.next(), expected);
     });
   }
+
+  const escaped = '42["mess\\u0061ge",1]';
+  unlessSockeye(
+    "an event with escapes in its name",
+    async (t) => {
+      const { wire } = await openJoined(t, "websocket", 4);
+      await wire.send(escaped);
+      assert.equal(await wire.next(), '42["message-back",1]');
+    },
+    "socketioxide reads the name without unescaping it and closes the connection",
+    async (t) => {
+      const { wire } = await openJoined(t, "websocket", 4);
+      await wire.send(escaped);
+      await wire.closed();
+    },
+  );
 
   test("two attachments", async (t) => {
     const { wire } = await openJoined(t, "websocket", 4);

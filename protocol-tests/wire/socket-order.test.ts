@@ -79,7 +79,7 @@ for (const eio of revisions) {
     await upgradeUnderway(t, eio);
   });
 
-  test(`EIO ${eio}: 20 connections at once keep their order each`, async (t) => {
+  test(`EIO ${eio}: 10 connections at once keep their order each`, async (t) => {
     const busy = async (): Promise<void> => {
       const connection = await openJoined(t, "websocket", eio);
       await connection.send(...numbered((n) => event(["message-with-ack", n], n)));
@@ -88,7 +88,7 @@ for (const eio of revisions) {
         numbered((n) => ack(n, [n])),
       );
     };
-    await Promise.all(Array.from({ length: 20 }, busy));
+    await Promise.all(Array.from({ length: 10 }, busy));
   });
 }
 
