@@ -243,9 +243,10 @@ impl Client {
         self.line = None;
     }
 
-    /// Says good-bye.
+    /// Says good-bye, as a page that calls `socket.disconnect()`.
     pub fn disconnect(&self) {
         self.send_packet("1");
+        self.line.iter().for_each(Line::close);
     }
 
     /// Sends an event.

@@ -45,6 +45,11 @@ impl Line {
         let _ = self.outgoing.send(format!("4{message}"));
     }
 
+    /// Ends the session in good order.
+    pub fn close(&self) {
+        let _ = self.outgoing.send("1".to_owned());
+    }
+
     /// The next message; `None` when the line is gone.
     pub async fn recv(&mut self) -> Option<String> {
         self.incoming.recv().await

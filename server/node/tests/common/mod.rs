@@ -41,9 +41,16 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
     .await
 }
 
-/// A setting of the test run, for longer runs than CI has time for.
+/// A number that sets the test run, for longer runs than CI has time for.
 pub fn setting(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "the tests' own settings are no part of the server's configuration")]
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+    text_setting(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+/// A setting of the test run.
+pub fn text_setting(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tests' own settings are no part of the server's configuration"
+    )]
+    std::env::var(name).ok()
 }

@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{Contract, Dial, Person, eventually, soon};
+use super::{Contract, Dial, Person, eventually, soon, text_setting};
 
 /// A running server; stopped, hard, when dropped. Fails the test if the server ever panicked.
 pub struct Server {
@@ -215,9 +215,11 @@ impl Drop for Server {
     }
 }
 
+/// The binary that cargo built for these tests, or the one `SOCKEYE_TEST_BINARY` names (a release build, for instance).
 /// A link of our own, so that a build that goes on meanwhile does not change the server between two of its runs.
 fn own_binary(home: &TempDir) -> PathBuf {
-    let (built, own) = (PathBuf::from(env!("CARGO_BIN_EXE_sockeye")), home.path().join("sockeye"));
+    let built = text_setting("SOCKEYE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_sockeye").to_owned());
+    let (built, own) = (PathBuf::from(built), home.path().join("sockeye"));
     // Not possible across file systems; then the built one has to do.
     if fs::hard_link(&built, &own).is_ok() { own } else { built }
 }

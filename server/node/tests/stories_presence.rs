@@ -1,0 +1,76 @@
+//! Who is online, as everybody is told.
+
+mod common;
+
+use common::{Server, Transport};
+
+#[tokio::test]
+async fn a_user_is_online_while_any_tab_is_open() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut watcher = ann.connect().await;
+    watcher.until_online(&[&ann.id]).await;
+    let mut first = bob.connect().await;
+    watcher.until_online(&[&ann.id, &bob.id]).await;
+    let second = bob.dial().over(Transport::Polling).connect().await.expect("let in");
+    first.disconnect();
+    first.ended().await;
+    // Somebody new is told of both: bob's second tab is still open.
+    let mut late = server.person("cid").await.connect().await;
+    let online = late.next("getOnlineUsers").await.args[0].clone();
+    assert!(online.as_array().is_some_and(|ids| ids.contains(&bob.id.clone().into())), "{online}");
+    late.disconnect();
+    drop(second);
+    watcher.until_online(&[&ann.id]).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_leaves_no_ghost() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut watcher = ann.connect().await;
+    for transport in [Transport::WebSocket, Transport::Polling] {
+        let mut other = bob.dial().over(transport).connect().await.expect("let in");
+        watcher.until_online(&[&ann.id, &bob.id]).await;
+        other.cut();
+        watcher.until_online(&[&ann.id]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_falls_silent_is_offline_after_the_heartbeat() {
+    let server =
+        Server::with(&[("SOCKEYE_PING_INTERVAL_MS", "300"), ("SOCKEYE_PING_TIMEOUT_MS", "300")]).await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut watcher = ann.connect().await;
+    // Connected, and then nobody ever reads or answers a ping.
+    let mut silent = bob.dial().raw().await.expect("a WebSocket");
+    let connect = tokio_tungstenite::tungstenite::Message::text("40");
+    futures_util::SinkExt::send(&mut silent, connect).await.expect("sent");
+    watcher.until_online(&[&ann.id, &bob.id]).await;
+    watcher.until_online(&[&ann.id]).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_nobody_is_online_who_did_not_return() {
+    let mut server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let (mut watcher, mut other) = (ann.connect().await, bob.connect().await);
+    watcher.until_online(&[&ann.id, &bob.id]).await;
+    server.kill9().await;
+    server.run().await;
+    watcher.reconnect().await.expect("let in again");
+    watcher.until_online(&[&ann.id]).await;
+    other.reconnect().await.expect("let in again");
+    watcher.until_online(&[&ann.id, &bob.id]).await;
+}
+
+#[tokio::test]
+async fn everybody_is_told_with_each_user_once_and_oneself_included() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut tabs = vec![ann.connect().await, ann.connect().await, bob.connect().await, bob.connect().await];
+    for tab in &mut tabs {
+        tab.until_online(&[&ann.id, &bob.id]).await;
+    }
+}
