@@ -4,9 +4,13 @@ mod common;
 
 use common::{Server, Transport};
 
+/// A client that polls and vanishes between two polls can only be missed at the heartbeat.
+const QUICK_HEARTBEAT: [(&str, &str); 2] =
+    [("SOCKEYE_PING_INTERVAL_MS", "500"), ("SOCKEYE_PING_TIMEOUT_MS", "2000")];
+
 #[tokio::test]
 async fn a_user_is_online_while_any_tab_is_open() {
-    let server = Server::start().await;
+    let server = Server::with(&QUICK_HEARTBEAT).await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let mut watcher = ann.connect().await;
     watcher.until_online(&[&ann.id]).await;
@@ -26,7 +30,7 @@ async fn a_user_is_online_while_any_tab_is_open() {
 
 #[tokio::test]
 async fn a_connection_that_is_cut_leaves_no_ghost() {
-    let server = Server::start().await;
+    let server = Server::with(&QUICK_HEARTBEAT).await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let mut watcher = ann.connect().await;
     for transport in [Transport::WebSocket, Transport::Polling] {
@@ -39,8 +43,7 @@ async fn a_connection_that_is_cut_leaves_no_ghost() {
 
 #[tokio::test]
 async fn a_client_that_falls_silent_is_offline_after_the_heartbeat() {
-    let server =
-        Server::with(&[("SOCKEYE_PING_INTERVAL_MS", "300"), ("SOCKEYE_PING_TIMEOUT_MS", "300")]).await;
+    let server = Server::with(&QUICK_HEARTBEAT).await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let mut watcher = ann.connect().await;
     // Connected, and then nobody ever reads or answers a ping.
