@@ -151,11 +151,16 @@ impl Ledger {
                 .map(|(_, shown)| shown.clone())
                 .collect();
             let stored: View = history.iter().filter(own).cloned().collect();
-            assert_same(&acknowledged, &stored, &format!("acknowledged to {} and in the history", from.email));
+            assert_same(
+                &acknowledged,
+                &stored,
+                &format!("acknowledged to {} and in the history", from.email),
+            );
             self.acknowledged += acknowledged.len();
         }
         for history in self.histories.values() {
-            let (ids, texts): (HashSet<_>, HashSet<_>) = history.iter().map(|shown| (&shown.id, &shown.text)).unzip();
+            let (ids, texts): (HashSet<_>, HashSet<_>) =
+                history.iter().map(|shown| (&shown.id, &shown.text)).unzip();
             assert_eq!((ids.len(), texts.len()), (history.len(), history.len()), "something is stored twice");
         }
     }
@@ -281,7 +286,9 @@ async fn a_torn_end_of_a_file_is_no_obstacle() {
         server.kill9().await;
         // What a write that was cut off by a power failure leaves behind: bytes that were never synced.
         let mut torn = 0;
-        for file in std::fs::read_dir(server.data_dir()).expect("a directory").map(|file| file.expect("a file")) {
+        for file in
+            std::fs::read_dir(server.data_dir()).expect("a directory").map(|file| file.expect("a file"))
+        {
             if file.file_name().to_string_lossy().ends_with("-wal") {
                 let mut file = OpenOptions::new().append(true).open(file.path()).expect("a file of ours");
                 file.write_all(&vec![0x5a; 4096 * round + 1234]).expect("written");
@@ -292,7 +299,10 @@ async fn a_torn_end_of_a_file_is_no_obstacle() {
         server.run().await;
         sender.reconnect().await.expect("let in again");
         let history = bob.whole_history(&ann).await;
-        assert_eq!(history.iter().map(|message| &message["text"]).collect::<Vec<_>>(), texts.iter().collect::<Vec<_>>());
+        assert_eq!(
+            history.iter().map(|message| &message["text"]).collect::<Vec<_>>(),
+            texts.iter().collect::<Vec<_>>()
+        );
     }
     server.still_serves().await;
 }

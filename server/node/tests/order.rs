@@ -66,7 +66,9 @@ async fn everybody_agrees(transport: Transport) {
 async fn send_all(sender: Person, transport: Transport, to: [String; 2]) -> [Vec<String>; 2] {
     let mut client = sender.dial().over(transport).connect().await.expect("let in");
     let asked: Vec<u64> = (0..IN_FLIGHT)
-        .map(|n| client.ask("sendMessage", &[json!({ "to": to[n % 2], "text": format!("{n}"), "image": null })]))
+        .map(|n| {
+            client.ask("sendMessage", &[json!({ "to": to[n % 2], "text": format!("{n}"), "image": null })])
+        })
         .collect();
     let mut ids = [Vec::new(), Vec::new()];
     for (n, id) in asked.iter().enumerate() {

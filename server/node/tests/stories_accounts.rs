@@ -50,9 +50,13 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same() {
         let nobody = Person::nobody(&server);
         let path = nobody.contract.auth("login");
         let wrong = nobody.post(&path, json!({ "email": ann.email, "password": "not this one" })).await;
-        let unknown = nobody.post(&path, json!({ "email": "x@example.org", "password": "not this one" })).await;
+        let unknown =
+            nobody.post(&path, json!({ "email": "x@example.org", "password": "not this one" })).await;
         assert_eq!((wrong.status, &wrong.text), (unknown.status, &unknown.text));
-        assert_eq!(wrong.expect(400)["message"], "Invalid credentials".replace("credentials", credentials(contract)));
+        assert_eq!(
+            wrong.expect(400)["message"],
+            "Invalid credentials".replace("credentials", credentials(contract))
+        );
     }
 }
 
@@ -107,8 +111,12 @@ async fn everybody_sees_everybody_else() {
         let server = server(contract).await;
         let people = [server.person("ann").await, server.person("bob").await, server.person("cid").await];
         for viewer in &people {
-            let seen: Vec<String> =
-                viewer.people().await.iter().map(|user| user["_id"].as_str().unwrap_or_default().into()).collect();
+            let seen: Vec<String> = viewer
+                .people()
+                .await
+                .iter()
+                .map(|user| user["_id"].as_str().unwrap_or_default().into())
+                .collect();
             let others: Vec<String> =
                 people.iter().filter(|other| other.id != viewer.id).map(|other| other.id.clone()).collect();
             assert_eq!(seen, others);

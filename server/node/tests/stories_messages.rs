@@ -55,7 +55,8 @@ async fn a_message_by_rest_reaches_every_tab_of_the_receiver_and_none_of_the_sen
 #[tokio::test]
 async fn nobody_else_gets_it() {
     let server = Server::start().await;
-    let (ann, bob, eve) = (server.person("ann").await, server.person("bob").await, server.person("eve").await);
+    let (ann, bob, eve) =
+        (server.person("ann").await, server.person("bob").await, server.person("eve").await);
     let (mut sender, mut stranger) = (ann.connect().await, eve.connect().await);
     sender.send(&bob.id, "between us").await;
     sender.send(&eve.id, "for eve").await;
@@ -164,7 +165,11 @@ async fn the_history_survives_restarts_in_its_order() {
             sender.send(&bob.id, &text).await;
             sent.push(text);
         }
-        if round == 1 { server.kill9().await } else { server.restart().await }
+        if round == 1 {
+            server.kill9().await
+        } else {
+            server.restart().await
+        }
         if round == 1 {
             server.run().await;
         }
@@ -204,5 +209,8 @@ async fn every_send_that_is_refused_is_acknowledged_with_the_reason() {
     }
     assert_eq!(sender.send(&bob.id, "fine").await["text"], "fine");
     let Person { id, .. } = &bob;
-    assert_eq!(ann.get(&format!("/api/messages/{id}")).await.expect(200)["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        ann.get(&format!("/api/messages/{id}")).await.expect(200)["data"].as_array().map(Vec::len),
+        Some(1)
+    );
 }

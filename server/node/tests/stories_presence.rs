@@ -77,3 +77,35 @@ async fn everybody_is_told_with_each_user_once_and_oneself_included() {
         tab.until_online(&[&ann.id, &bob.id]).await;
     }
 }
+
+#[tokio::test]
+async fn many_who_come_and_go_in_every_way_leave_no_ghost() {
+    let server = Server::with(&QUICK_HEARTBEAT).await;
+    let ann = server.person("ann").await;
+    let mut watcher = ann.connect().await;
+    let mut coming = Vec::new();
+    for n in 0..8 {
+        let person = server.person(&format!("guest-{n}")).await;
+        coming.push(tokio::spawn(async move {
+            for visit in 0..12 {
+                let transport = [Transport::WebSocket, Transport::Polling, Transport::Upgrade][visit % 3];
+                let mut client = person.dial().over(transport).connect().await.expect("let in");
+                match (visit + n) % 4 {
+                    0 => client.disconnect(),
+                    1 => {
+                        client.next("getOnlineUsers").await;
+                    }
+                    2 => client.emit("anything", &[]),
+                    _ => {}
+                }
+                client.cut();
+            }
+        }));
+    }
+    for guest in coming {
+        guest.await.expect("a guest");
+    }
+    watcher.until_online(&[&ann.id]).await;
+    let bob = server.person("bob").await;
+    bob.connect().await.until_online(&[&ann.id, &bob.id]).await;
+}

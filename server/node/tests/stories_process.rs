@@ -31,9 +31,7 @@ async fn what_is_in_flight_at_sigterm_is_acknowledged_or_can_be_retried() {
     let mut server = Server::start().await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let mut sender = ann.connect().await;
-    let message = |n: u64| {
-        serde_json::json!({ "to": bob.id, "text": format!("message {n}"), "clientId": format!("c{n}") })
-    };
+    let message = |n: u64| serde_json::json!({ "to": bob.id, "text": format!("message {n}"), "clientId": format!("c{n}") });
     let asked: Vec<u64> = (0..200).map(|n| sender.ask("sendMessage", &[message(n)])).collect();
     sender.ack(asked[20]).await;
     server.sigterm();
@@ -80,14 +78,19 @@ async fn production_without_a_secret_refuses_to_start_and_names_the_setting() {
         let exit = Server::prepared(&settings).run_to_end().await;
         assert_eq!(exit.status.code(), Some(2), "{}", exit.said);
         assert!(exit.said.contains("JWT_SECRET"), "{}", exit.said);
-        assert!(secret.is_none_or(|secret| !exit.said.contains(secret)), "values are never said: {}", exit.said);
+        assert!(
+            secret.is_none_or(|secret| !exit.said.contains(secret)),
+            "values are never said: {}",
+            exit.said
+        );
     }
 }
 
 #[tokio::test]
 async fn production_with_a_secret_serves_and_never_logs_it() {
     let secret = "kT9v-2nQx7LmZpR4-and-more";
-    let server = Server::with(&[("NODE_ENV", "production"), ("JWT_SECRET", secret), ("SOCKEYE_LOG", "debug")]).await;
+    let server =
+        Server::with(&[("NODE_ENV", "production"), ("JWT_SECRET", secret), ("SOCKEYE_LOG", "debug")]).await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let mut reader = bob.connect().await;
     ann.connect().await.send(&bob.id, "a private matter").await;

@@ -27,9 +27,7 @@ async fn every_way_to_carry_the_token_is_proof() {
 
 #[tokio::test]
 async fn a_socket_without_proof_is_refused() {
-    for (contract, text) in
-        [("direct", "Unauthorized - No Token Provided"), ("direct-v1", "Unauthorized")]
-    {
+    for (contract, text) in [("direct", "Unauthorized - No Token Provided"), ("direct-v1", "Unauthorized")] {
         let server = Server::with(&[("SOCKEYE_CONTRACT", contract)]).await;
         let ann = server.person("ann").await;
         for dial in [
@@ -103,7 +101,8 @@ async fn an_unproven_socket_gets_nothing_is_not_online_and_its_events_are_refuse
     while seen.last().is_none_or(|event: &common::Event| event.name != "newMessage") {
         seen.push(watcher.next_any().await.expect("still connected"));
     }
-    let told = |name: &str| seen.iter().filter(|event| event.name == name).map(|event| &event.args[0]).collect();
+    let told =
+        |name: &str| seen.iter().filter(|event| event.name == name).map(|event| &event.args[0]).collect();
     let (messages, online): (Vec<_>, Vec<_>) = (told("newMessage"), told("getOnlineUsers"));
     assert_eq!(messages.iter().map(|message| &message["text"]).collect::<Vec<_>>(), ["it is me"]);
     assert!(!online.is_empty() && online.iter().all(|ids| **ids == json!([bob.id])), "{online:?}");
@@ -128,7 +127,8 @@ async fn log_out_drops_the_sockets_of_that_session_only() {
         let server = Server::with(&[("SOCKEYE_CONTRACT", contract)]).await;
         let ann = server.person("ann").await;
         let phone = ann.log_in().await;
-        let mut tabs = [ann.connect().await, ann.dial().over(Transport::Polling).connect().await.expect("let in")];
+        let mut tabs =
+            [ann.connect().await, ann.dial().over(Transport::Polling).connect().await.expect("let in")];
         let mut other = phone.connect().await;
         ann.log_out().await;
         for (nth, tab) in tabs.iter_mut().enumerate() {
@@ -160,7 +160,9 @@ async fn a_page_of_a_foreign_origin_cannot_open_a_websocket() {
     let server = Server::with(&[("CORS_ORIGINS", "http://app.example.org")]).await;
     let ann = server.person("ann").await;
     let from = |origin: &str| ann.dial().origin(origin);
-    for foreign in ["http://evil.example.org", "null", "http://app.example.org.evil.org", "https://app.example.org"] {
+    for foreign in
+        ["http://evil.example.org", "null", "http://app.example.org.evil.org", "https://app.example.org"]
+    {
         assert_eq!(from(foreign).connect().await.err().expect(foreign).status(), 403);
     }
     let own = server.url("");
@@ -206,7 +208,8 @@ async fn behind_a_proxy_loopback_trust_is_about_the_client_and_not_the_proxy() {
     // The handshake is held (an upgrade might bring proof), but never believed.
     let path = format!("/socket.io/?EIO=4&transport=polling&userId={}", ann.id);
     let forwarded = |request: reqwest::RequestBuilder| request.header("x-forwarded-for", "203.0.113.9");
-    let open = forwarded(http.get(server.url(&path))).send().await.expect("an answer").text().await.expect("a body");
+    let open =
+        forwarded(http.get(server.url(&path))).send().await.expect("an answer").text().await.expect("a body");
     let sid = open.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a session id");
     let path = format!("{path}&sid={sid}");
     forwarded(http.post(server.url(&path)).body("40")).send().await.expect("an answer");

@@ -23,7 +23,7 @@ fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
 
 #[tokio::test]
 async fn messages_sent_while_the_connection_was_cut_arrive_exactly_once_in_order() {
-    for transport in [Transport::WebSocket, Transport::Polling] {
+    for transport in [Transport::WebSocket, Transport::Polling, Transport::Upgrade] {
         let server = Server::start().await;
         let (ann, bob) = (server.person("ann").await, server.person("bob").await);
         let mut sender = ann.connect().await;
@@ -43,6 +43,63 @@ async fn messages_sent_while_the_connection_was_cut_arrive_exactly_once_in_order
         }
         got.extend(reader.texts_until(&sent[59]).await);
         assert_eq!(got, sent);
+    }
+}
+
+#[tokio::test]
+async fn however_often_the_wire_is_cut_while_messages_flow_each_arrives_once_in_order() {
+    const MESSAGES: usize = 1_500;
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut readers = Vec::new();
+    for (nth, transport) in
+        [Transport::WebSocket, Transport::Polling, Transport::Upgrade].into_iter().enumerate()
+    {
+        let reader = settled(&bob, transport).await;
+        readers.push(tokio::spawn(read_with_cuts(reader, MESSAGES, 31 + 12 * nth)));
+    }
+    let mut sender = ann.connect().await;
+    let sent = numbered(0..MESSAGES);
+    for part in sent.chunks(10) {
+        let message = |text: &String| serde_json::json!({ "to": bob.id, "text": text });
+        let asked: Vec<u64> = part.iter().map(|text| sender.ask("sendMessage", &[message(text)])).collect();
+        for id in asked {
+            assert_eq!(sender.ack(id).await[0]["status"], "ok");
+        }
+    }
+    for reader in readers {
+        assert_eq!(reader.await.expect("a reader"), sent);
+    }
+}
+
+/// Cuts its own wire after every so many messages, and reads on.
+async fn read_with_cuts(mut reader: Client, messages: usize, cut_every: usize) -> Vec<String> {
+    let mut got = Vec::new();
+    while got.len() < messages {
+        let event = reader.next("newMessage").await;
+        got.push(event.args[0]["text"].as_str().expect("a text").to_owned());
+        if got.len() % cut_every == 0 {
+            reader.cut();
+            reader.reconnect().await.expect("let in again");
+            assert!(reader.recovered);
+        }
+    }
+    got
+}
+
+#[tokio::test]
+async fn messages_sent_while_the_transport_is_upgraded_arrive_once_in_order() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut sender = ann.connect().await;
+    for round in 0..10 {
+        // Told that it is connected while it still polls and probes.
+        let mut reader = bob.dial().over(Transport::Upgrade).connect().await.expect("let in");
+        let texts: Vec<String> = (0..40).map(|n| format!("{round}.{n}")).collect();
+        send_all(&mut sender, &bob, &texts).await;
+        assert_eq!(reader.texts_until(&texts[39]).await, texts);
+        // And what it sends itself while it upgrades.
+        reader.send(&ann.id, "back").await;
     }
 }
 
@@ -133,7 +190,8 @@ async fn a_first_connection_gets_nothing_old() {
 #[tokio::test]
 async fn nobody_recovers_with_what_belongs_to_somebody_else_or_was_made_up() {
     let server = Server::start().await;
-    let (ann, bob, eve) = (server.person("ann").await, server.person("bob").await, server.person("eve").await);
+    let (ann, bob, eve) =
+        (server.person("ann").await, server.person("bob").await, server.person("eve").await);
     let bobs = settled(&bob, Transport::WebSocket).await.memory;
     let eves = settled(&eve, Transport::WebSocket).await.memory;
     ann.send(&bob, "for bob").await;
@@ -162,33 +220,40 @@ async fn nobody_recovers_with_what_belongs_to_somebody_else_or_was_made_up() {
 }
 
 #[tokio::test]
+async fn an_offset_that_the_log_has_not_reached_is_no_recovery() {
+    // The data directory was restored from yesterday's copy, say, and clients remember today.
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    ann.send(&bob, "before").await;
+    let pid = settled(&bob, Transport::WebSocket).await.memory.pid;
+    for offset in ["0:1000", "0:9223372036854775807", "0:9223372036854775808", "0:18446744073709551615"] {
+        let memory = Memory { pid: pid.clone(), offset: Some(offset.to_owned()) };
+        let mut client = bob.dial().remembering(memory).connect().await.expect("let in");
+        assert!(!client.recovered, "{offset}: the page must read the history");
+        ann.send(&bob, offset).await;
+        assert_eq!(client.texts_until(offset).await, [offset]);
+    }
+}
+
+#[tokio::test]
 async fn offsets_that_make_no_sense_do_no_harm() {
     let server = Server::start().await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     ann.send(&bob, "before").await;
     let pid = settled(&bob, Transport::WebSocket).await.memory.pid;
-    for offset in [
-        "0:18446744073709551615",
-        "0:9223372036854775808",
-        "0:9223372036854775807",
-        "7:1,9:4",
-        "0:-1",
-        "0:99999999999999999999999",
-        "x",
-        "0:0,0:0",
-        ":",
-        "\u{0}",
-    ] {
+    for offset in
+        ["7:1,9:4", "0:-1", "0:99999999999999999999999", "x", "0:0,0:0", ":", "\u{0}", &"0:0,".repeat(9_000)]
+    {
         let memory = Memory { pid: pid.clone(), offset: Some(offset.to_owned()) };
         let mut client = bob.dial().remembering(memory).connect().await.expect("let in");
-        let marker = format!("after {offset}");
+        let marker = format!("after {offset:.40}");
         ann.send(&bob, &marker).await;
         let texts = client.texts_until(&marker).await;
-        // From nonsense nothing follows; whatever is replayed, each comes once and the new one last.
+        // Whatever is taken for missed, each comes once and the new one last.
         let mut once = texts.clone();
         once.sort();
         once.dedup();
-        assert_eq!(once.len(), texts.len(), "{offset}: {texts:?}");
+        assert_eq!(once.len(), texts.len(), "{offset:.40}: {texts:?}");
     }
     server.still_serves().await;
 }

@@ -20,7 +20,8 @@ pub struct Dial {
     route: Route,
     transport: Transport,
     auth: Map<String, Value>,
-    upgrade_headers: Vec<(HeaderName, String)>,
+    /// Of the upgrade request, when they differ.
+    upgrade_headers: Option<Vec<(HeaderName, String)>>,
     memory: Memory,
 }
 
@@ -76,7 +77,7 @@ pub struct Client {
 impl Dial {
     pub fn to(address: SocketAddr) -> Self {
         let route = Route { address, from: None, query: String::new(), headers: vec![] };
-        let (auth, upgrade_headers, memory) = (Map::new(), vec![], Memory::default());
+        let (auth, upgrade_headers, memory) = (Map::new(), None, Memory::default());
         Self { route, transport: Transport::WebSocket, auth, upgrade_headers, memory }
     }
 
@@ -120,7 +121,7 @@ impl Dial {
     /// Polling without, and then the WebSocket upgrade with this cookie: a page of another port of the same site.
     pub fn cookie_on_upgrade(mut self, cookie: &str) -> Self {
         self.transport = Transport::Upgrade;
-        self.upgrade_headers = vec![(COOKIE, cookie.to_owned())];
+        self.upgrade_headers = Some(vec![(COOKIE, cookie.to_owned())]);
         self.without_cookie()
     }
 
@@ -204,7 +205,10 @@ impl Client {
         let mut line = match self.dial.transport {
             Transport::WebSocket => Line::websocket(route).await?,
             Transport::Polling => Line::polling(route).await?,
-            Transport::Upgrade => Line::upgraded(route, &self.dial.upgrade_headers, &connect).await?,
+            Transport::Upgrade => {
+                let headers = self.dial.upgrade_headers.as_ref().unwrap_or(&route.headers);
+                Line::upgraded(route, headers, &connect).await?
+            }
         };
         if self.dial.transport != Transport::Upgrade {
             line.send(&connect);
@@ -283,13 +287,21 @@ impl Client {
     }
 
     pub async fn ack(&mut self, id: u64) -> Vec<Value> {
-        let what = format!("acknowledgement {id}");
+        let args = self.try_ack(id).await;
+        args.unwrap_or_else(|| panic!("the connection ended before acknowledgement {id}"))
+    }
+
+    /// `None` when the connection ended before the acknowledgement came.
+    pub async fn try_ack(&mut self, id: u64) -> Option<Vec<Value>> {
+        let what = format!("acknowledgement {id}, or the end");
         soon(&what, async {
             loop {
                 if let Some(args) = self.acks.remove(&id) {
-                    return args;
+                    return Some(args);
                 }
-                assert!(self.read().await, "the connection ended before acknowledgement {id}");
+                if !self.read().await {
+                    return self.acks.remove(&id);
+                }
             }
         })
         .await
@@ -302,7 +314,11 @@ impl Client {
                 if let Some(nth) = self.events.iter().position(|event| event.name == name) {
                     return self.events.remove(nth).expect("it is there");
                 }
-                assert!(self.read().await, "the connection ended before {name:?}; waiting: {:?}", self.events);
+                assert!(
+                    self.read().await,
+                    "the connection ended before {name:?}; waiting: {:?}",
+                    self.events
+                );
             }
         })
         .await
@@ -315,7 +331,8 @@ impl Client {
         let mut last = Value::Null;
         while last != json!(expected) {
             let event = self.next("getOnlineUsers").await;
-            let mut online: Vec<String> = serde_json::from_value(event.args[0].clone()).expect("a list of ids");
+            let mut online: Vec<String> =
+                serde_json::from_value(event.args[0].clone()).expect("a list of ids");
             online.sort_unstable();
             last = json!(online);
         }

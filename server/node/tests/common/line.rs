@@ -1,7 +1,10 @@
 //! Engine.IO, revision 4: a line that carries packets over a WebSocket, over HTTP polling, or over both in turn.
 //! Heartbeats are answered here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::{
     SinkExt, StreamExt,
@@ -76,36 +79,49 @@ impl Line {
         Ok(Self { outgoing, incoming, tasks: handles(&[getting, posting]) })
     }
 
-    /// Polls first and then, with `upgrade_headers` on the request, changes to a WebSocket. `meanwhile` is sent before.
+    /// Polls first and changes to a WebSocket, with `upgrade_headers` on that request, as browsers' client does: it goes on
+    /// polling while it probes, lets the last poll run out, and sends nothing until it has changed. `connect` is sent before.
     pub async fn upgraded(
         route: &Route,
         upgrade_headers: &[(header::HeaderName, String)],
-        meanwhile: &str,
+        connect: &str,
     ) -> Result<Self, ConnectError> {
         let poll = Poll::open(route).await?;
-        poll.post(format!("4{meanwhile}")).await.map_err(|_| ConnectError::Gone)?;
-        let first = poll.get().await.ok_or(ConnectError::Gone)?;
+        poll.post(format!("4{connect}")).await.map_err(|_| ConnectError::Gone)?;
         let with = Route { headers: upgrade_headers.to_vec(), ..route.clone() };
         let mut socket = open_socket(&with, &format!("&sid={}", poll.sid)).await?;
-        send_text(&mut socket, "2probe").await;
-        // A waiting poll would be released with a NOOP; none waits here.
-        let answer = next_text(&mut socket).await.ok_or(ConnectError::Gone)?;
-        assert_eq!(answer, "3probe");
-        send_text(&mut socket, "5").await;
-        let line = Self::over_with(socket, first);
-        Ok(line)
+        let (outgoing, to_send) = mpsc::unbounded_channel();
+        let (arrived, incoming) = mpsc::unbounded_channel();
+        let task = tokio::spawn({
+            let outgoing = outgoing.clone();
+            async move {
+                let probed = AtomicBool::new(false);
+                let polling = async {
+                    while !probed.load(Ordering::Acquire) {
+                        let packets = poll.get().await?;
+                        packets.iter().all(|packet| take(packet, &arrived, &outgoing)).then_some(())?;
+                    }
+                    Some(())
+                };
+                let probing = async {
+                    send_text(&mut socket, "2probe").await;
+                    assert_eq!(next_text(&mut socket).await?, "3probe");
+                    probed.store(true, Ordering::Release);
+                    Some(())
+                };
+                if let (Some(()), Some(())) = tokio::join!(polling, probing) {
+                    send_text(&mut socket, "5").await;
+                    let (sink, stream) = socket.split();
+                    tokio::join!(read_all(stream, arrived, outgoing), write_all(sink, to_send));
+                }
+            }
+        });
+        Ok(Self { outgoing, incoming, tasks: handles(&[task]) })
     }
 
     fn over(socket: RawSocket) -> Self {
-        Self::over_with(socket, vec![])
-    }
-
-    fn over_with(socket: RawSocket, before: Vec<String>) -> Self {
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let (arrived, incoming) = mpsc::unbounded_channel();
-        for packet in before {
-            take(&packet, &arrived, &outgoing);
-        }
         let (sink, stream) = socket.split();
         let reading = tokio::spawn(read_all(stream, arrived, outgoing.clone()));
         let writing = tokio::spawn(write_all(sink, to_send));
@@ -169,7 +185,9 @@ async fn read_all(
 
 async fn write_all(mut sink: SplitSink<RawSocket, Message>, mut to_send: UnboundedReceiver<String>) {
     while let Some(packet) = to_send.recv().await {
-        if sink.feed(Message::text(packet)).await.is_err() || (to_send.is_empty() && sink.flush().await.is_err()) {
+        if sink.feed(Message::text(packet)).await.is_err()
+            || (to_send.is_empty() && sink.flush().await.is_err())
+        {
             return;
         }
     }
@@ -200,8 +218,11 @@ impl Poll {
     async fn open(route: &Route) -> Result<Self, ConnectError> {
         let builder = reqwest::Client::builder().local_address(route.from);
         let http = builder.build().expect("an HTTP client");
-        let headers =
-            route.headers.iter().map(|(name, value)| (name.clone(), value.parse().expect("a value"))).collect();
+        let headers = route
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.parse().expect("a value")))
+            .collect();
         let url = format!("http://{}/socket.io/?EIO=4&transport=polling{}", route.address, route.query);
         let mut poll = Self { http, url, sid: String::new(), headers };
         let answer = poll.http.get(&poll.url).headers(poll.headers.clone()).send().await;
@@ -230,7 +251,8 @@ impl Poll {
 
     async fn post(&self, payload: String) -> Result<(), ()> {
         let request = self.http.post(&self.url).headers(self.headers.clone());
-        let answer = request.header(header::CONTENT_TYPE, "text/plain;charset=UTF-8").body(payload).send().await;
+        let answer =
+            request.header(header::CONTENT_TYPE, "text/plain;charset=UTF-8").body(payload).send().await;
         if answer.is_ok_and(|answer| answer.status() == 200) { Ok(()) } else { Err(()) }
     }
 

@@ -30,6 +30,9 @@ pub struct Exit {
     pub said: String,
 }
 
+/// For names and addresses that this test process has not used yet.
+static COUNT: AtomicU32 = AtomicU32::new(1);
+
 /// The tests' defaults: no limit is in the way of a test that is not about it.
 const SETTINGS: [(&str, &str); 8] = [
     ("SOCKEYE_CONTRACT", "direct-v1"),
@@ -170,7 +173,9 @@ impl Server {
 
     /// After whatever was done to it: somebody new signs up, connects, and two people chat.
     pub async fn still_serves(&self) {
-        let (one, other) = (self.person("fresh").await, self.person("also-fresh").await);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let (one, other) = (format!("fresh-{nth}-one"), format!("fresh-{nth}-other"));
+        let (one, other) = (self.person(&one).await, self.person(&other).await);
         let mut reader = other.connect().await;
         one.send(&other, "still there?").await;
         assert_eq!(reader.next("newMessage").await.args[0]["text"], "still there?");
@@ -218,7 +223,8 @@ impl Drop for Server {
 /// The binary that cargo built for these tests, or the one `SOCKEYE_TEST_BINARY` names (a release build, for instance).
 /// A link of our own, so that a build that goes on meanwhile does not change the server between two of its runs.
 fn own_binary(home: &TempDir) -> PathBuf {
-    let built = text_setting("SOCKEYE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_sockeye").to_owned());
+    let built =
+        text_setting("SOCKEYE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_sockeye").to_owned());
     let (built, own) = (PathBuf::from(built), home.path().join("sockeye"));
     // Not possible across file systems; then the built one has to do.
     if fs::hard_link(&built, &own).is_ok() { own } else { built }
@@ -227,7 +233,6 @@ fn own_binary(home: &TempDir) -> PathBuf {
 /// An address of our own for every server, so that neither other tests nor the local ends of connections can take its
 /// port while it restarts. Where the system has only one loopback address, that.
 fn free_address() -> SocketAddr {
-    static COUNT: AtomicU32 = AtomicU32::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let [.., count] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let own = IpAddr::V4(Ipv4Addr::new(127, count, high, low.clamp(1, 254)));
