@@ -127,8 +127,11 @@ async fn log_out_drops_the_sockets_of_that_session_only() {
         let server = Server::with(&[("SOCKEYE_CONTRACT", contract)]).await;
         let ann = server.person("ann").await;
         let phone = ann.log_in().await;
-        let mut tabs =
-            [ann.connect().await, ann.dial().over(Transport::Polling).connect().await.expect("let in")];
+        let mut tabs = Vec::new();
+        for n in 0..12 {
+            let transport = if n % 3 == 0 { Transport::Polling } else { Transport::WebSocket };
+            tabs.push(ann.dial().over(transport).connect().await.expect("let in"));
+        }
         let mut other = phone.connect().await;
         ann.log_out().await;
         for (nth, tab) in tabs.iter_mut().enumerate() {
