@@ -27,6 +27,26 @@ async fn sigterm_closes_every_connection_and_ends_with_success() {
 }
 
 #[tokio::test]
+async fn a_client_between_two_polls_does_not_keep_a_stop_waiting() {
+    let mut server = Server::start().await;
+    let ann = server.person("ann").await;
+    let mut watcher = ann.connect().await;
+    let bob = server.person("bob").await;
+    // Connected, with no poll waiting and none to come.
+    let path = server.url(&format!("/socket.io/?EIO=4&transport=polling&userId={}", bob.id));
+    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+    let opened = http.get(&path).header("cookie", bob.cookie()).send().await.expect("an answer");
+    let opened = opened.text().await.expect("a body");
+    let sid =
+        opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a session id");
+    http.post(format!("{path}&sid={sid}")).body("40").send().await.expect("an answer");
+    watcher.until_online(&[&ann.id, &bob.id]).await;
+    server.sigterm();
+    let exit = server.end().await;
+    assert!(exit.status.success(), "{exit:?}");
+}
+
+#[tokio::test]
 async fn what_is_in_flight_at_sigterm_is_acknowledged_or_can_be_retried() {
     let mut server = Server::start().await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);

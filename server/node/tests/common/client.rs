@@ -108,6 +108,11 @@ impl Dial {
         self.header(ORIGIN, origin)
     }
 
+    /// As a proxy in front says it.
+    pub fn forwarded_for(self, address: &str) -> Self {
+        self.header(HeaderName::from_static("x-forwarded-for"), address)
+    }
+
     pub fn auth(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.auth.insert(name.to_owned(), value.into());
         self
