@@ -1,0 +1,168 @@
+//! Starting, refusing to start, and stopping.
+
+mod common;
+
+use common::{Server, Transport, eventually, soon};
+
+#[tokio::test]
+async fn sigterm_closes_every_connection_and_ends_with_success() {
+    let mut server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut clients = [
+        ann.connect().await,
+        bob.dial().over(Transport::Polling).connect().await.expect("let in"),
+        bob.connect().await,
+    ];
+    let sent = clients[0].send(&bob.id, "just before").await;
+    server.sigterm();
+    for client in &mut clients {
+        client.ended().await;
+        assert!(!client.disconnected_by_server, "a client that was told DISCONNECT would not return");
+    }
+    let exit = server.end().await;
+    assert!(exit.status.success(), "{exit:?}");
+    server.run().await;
+    assert_eq!(bob.history(&ann).await[0]["_id"], sent["_id"]);
+    clients[0].reconnect().await.expect("let in again");
+}
+
+#[tokio::test]
+async fn a_client_between_two_polls_does_not_keep_a_stop_waiting() {
+    let mut server = Server::start().await;
+    let ann = server.person("ann").await;
+    let mut watcher = ann.connect().await;
+    let bob = server.person("bob").await;
+    // Connected, with no poll waiting and none to come.
+    let path = server.url(&format!("/socket.io/?EIO=4&transport=polling&userId={}", bob.id));
+    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+    let opened = http.get(&path).header("cookie", bob.cookie()).send().await.expect("an answer");
+    let opened = opened.text().await.expect("a body");
+    let sid =
+        opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a session id");
+    http.post(format!("{path}&sid={sid}")).body("40").send().await.expect("an answer");
+    watcher.until_online(&[&ann.id, &bob.id]).await;
+    server.sigterm();
+    let exit = server.end().await;
+    assert!(exit.status.success(), "{exit:?}");
+}
+
+#[tokio::test]
+async fn what_is_in_flight_at_sigterm_is_acknowledged_or_can_be_retried() {
+    let mut server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut sender = ann.connect().await;
+    let message = |n: u64| serde_json::json!({ "to": bob.id, "text": format!("message {n}"), "clientId": format!("c{n}") });
+    let asked: Vec<u64> = (0..200).map(|n| sender.ask("sendMessage", &[message(n)])).collect();
+    sender.ack(asked[20]).await;
+    server.sigterm();
+    sender.ended().await;
+    assert!(server.end().await.status.success());
+    server.run().await;
+    sender.reconnect().await.expect("let in again");
+    for n in 0..200 {
+        let ack = sender.emit_ack("sendMessage", &[message(n)]).await;
+        assert_eq!(ack[0]["status"], "ok");
+    }
+    let history = bob.history(&ann).await;
+    let texts: Vec<&str> = history.iter().filter_map(|message| message["text"].as_str()).collect();
+    let expected: Vec<String> = (0..200).map(|n| format!("message {n}")).collect();
+    assert_eq!(texts, expected);
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_data_refuses_to_start() {
+    let server = Server::start().await;
+    let data = server.data_dir().display().to_string();
+    let second = Server::prepared(&[("SOCKEYE_DATA_DIR", data.as_str())]);
+    let exit = second.run_to_end().await;
+    assert!(!exit.status.success());
+    assert!(exit.said.contains("log"), "it says what is taken: {}", exit.said);
+    server.still_serves().await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said_and_ends_with_failure() {
+    let server = Server::start().await;
+    let (host, port) = (server.address.ip().to_string(), server.address.port().to_string());
+    let second = Server::prepared(&[("SOCKEYE_HOST", host.as_str()), ("SERVER_PORT", port.as_str())]);
+    let exit = second.run_to_end().await;
+    assert!(!exit.status.success());
+    assert!(exit.said.contains(&port), "{}", exit.said);
+}
+
+#[tokio::test]
+async fn production_without_a_secret_refuses_to_start_and_names_the_setting() {
+    for secret in [None, Some("changeme"), Some("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")] {
+        let mut settings = vec![("NODE_ENV", "production")];
+        settings.extend(secret.map(|secret| ("JWT_SECRET", secret)));
+        let exit = Server::prepared(&settings).run_to_end().await;
+        assert_eq!(exit.status.code(), Some(2), "{}", exit.said);
+        assert!(exit.said.contains("JWT_SECRET"), "{}", exit.said);
+        assert!(
+            secret.is_none_or(|secret| !exit.said.contains(secret)),
+            "values are never said: {}",
+            exit.said
+        );
+    }
+}
+
+#[tokio::test]
+async fn production_with_a_secret_serves_and_never_logs_it() {
+    let secret = "kT9v-2nQx7LmZpR4-and-more";
+    let server =
+        Server::with(&[("NODE_ENV", "production"), ("JWT_SECRET", secret), ("SOCKEYE_LOG", "debug")]).await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut reader = bob.connect().await;
+    ann.connect().await.send(&bob.id, "a private matter").await;
+    assert_eq!(reader.texts_until("a private matter").await, ["a private matter"]);
+    ann.log_out().await;
+    let log = server.log();
+    for secret in [secret, &ann.token, &bob.token, &ann.password, "a private matter", "$2b$"] {
+        assert!(!log.contains(secret), "the log tells {secret:?}");
+    }
+}
+
+#[tokio::test]
+async fn claims_are_not_believed_in_production_unless_spelled_out() {
+    let production = [("NODE_ENV", "production"), ("JWT_SECRET", "kT9v-2nQx7LmZpR4-and-more")];
+    let with = |trust| [production[0], production[1], ("SOCKEYE_TRUST_QUERY_USER", trust)];
+    let exit = Server::prepared(&with("loopback")).run_to_end().await;
+    assert_eq!(exit.status.code(), Some(2));
+    assert!(exit.said.contains("SOCKEYE_TRUST_QUERY_USER"), "{}", exit.said);
+    let server = Server::with(&with("always")).await;
+    assert!(server.log().contains("SOCKEYE_TRUST_QUERY_USER"), "a loud warning");
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_said_at_once() {
+    let exit = Server::prepared(&[
+        ("SERVER_PORT", "eighty"),
+        ("SALT_ROUNDS", "99"),
+        ("SOCKEYE_CONTRACT", "nope"),
+        ("SOCKEYE_LIMIT_EVENTS", "many"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1"),
+    ])
+    .run_to_end()
+    .await;
+    assert_eq!(exit.status.code(), Some(2));
+    for name in ["SERVER_PORT", "SALT_ROUNDS", "SOCKEYE_CONTRACT", "SOCKEYE_LIMIT_EVENTS", "REDIS_URL"] {
+        assert!(exit.said.contains(name), "{name}: {}", exit.said);
+    }
+    assert!(!exit.said.contains("hunter2"), "{}", exit.said);
+}
+
+#[tokio::test]
+async fn a_draining_server_is_not_ready_and_lets_nobody_in() {
+    // A client that takes nothing keeps the drain waiting; meanwhile the answers are those of a server that leaves.
+    let mut server = Server::start().await;
+    let ann = server.person("ann").await;
+    server.sigterm();
+    let ready = server.url("/readyz");
+    eventually("not ready any more", || async {
+        reqwest::get(&ready).await.map_or(true, |answer| answer.status() == 503).then_some(())
+    })
+    .await;
+    assert!(ann.dial().connect().await.is_err());
+    let exit = soon("the end", server.end()).await;
+    assert!(exit.status.success(), "{exit:?}");
+}
