@@ -134,7 +134,7 @@ async fn a_body_that_is_too_large_is_413_and_a_page_can_read_why() {
         Server::with(&[("SOCKEYE_MEDIA_MAX_BYTES", "1000"), ("CORS_ORIGINS", "http://app.example.org")])
             .await;
     let ann = server.person("ann").await;
-    let huge = format!("{{\"text\":\"{}\"}}", "x".repeat(3_000_000));
+    let huge = format!("{{\"text\":\"{}\"}}", "x".repeat(11_000_000));
     for route in routes(server.contract, &ann) {
         let http = reqwest::Client::new();
         let request = http.request(route.method, server.url(&route.path)).header("cookie", ann.cookie());

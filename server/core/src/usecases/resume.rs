@@ -25,13 +25,15 @@ impl Chat {
         if !after.iter().all(|seen| end.covers(seen)) {
             return Ok(false);
         }
+        // Else what is acknowledged but not stored yet would not be counted.
+        self.ports.store.wait_stored(&end).await?;
         let len_max = self.bounds.resume_len_max;
         let missed = self.ports.store.inbox(user, after, len_max + 1).await?;
         Ok(missed.len() <= len_max)
     }
 
-    /// What `device` of `user` missed since `after` (promise G4), a part at a time. All parts together contain everything
-    /// dispatched up to `until`, and possibly more: drop from live delivery what `seen` covers.
+    /// What `device` of `user` missed since `after` (promise G4), a part at a time: exactly what lies between `after` and
+    /// `until`. What comes after `until` is live delivery's.
     pub async fn resume(
         &self,
         user: UserId,
@@ -45,7 +47,7 @@ impl Chat {
         let complete = entries.len() < len_max;
         let mut seen = after.clone();
         entries.iter().for_each(|entry| seen.advance(entry.position));
-        entries.retain(|entry| entry.record.concerns(user, device));
+        entries.retain(|entry| until.covers(entry.position) && entry.record.concerns(user, device));
         Ok(Missed { entries, seen, complete })
     }
 }

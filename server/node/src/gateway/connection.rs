@@ -217,9 +217,9 @@ impl Owner<'_> {
         mut membership: Membership,
         held: VecDeque<Event>,
     ) -> Result<(), Ended> {
-        let replayed = self.catch_up(&membership).await?;
+        self.catch_up(&membership).await?;
         let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
-        self.emit(self.shared.contract.online(&online), &replayed.to_string())?;
+        self.emit(self.shared.contract.online(&online), &membership.joined_at.to_string())?;
         for event in held {
             self.handle(event).await?;
         }
@@ -228,16 +228,16 @@ impl Owner<'_> {
             tokio::select! {
                 biased;
                 () = membership.overflowed.cancelled() => return Err(Ended::Overflowed),
-                told = membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?, &replayed)?,
+                told = membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?)?,
                 event = connection.inbox.recv() => self.handle(event.ok_or(Ended::ByClient)?).await?,
                 () = sleep_until(expiry) => return Err(Ended::SessionOver),
             }
         }
     }
 
-    /// Replays what a returning device missed; answers with how far it has then seen everything.
-    async fn catch_up(&mut self, membership: &Membership) -> Result<Cursor, Ended> {
-        let Some(mut seen) = self.missed_since.take() else { return Ok(membership.joined_at.clone()) };
+    /// Replays what a returning device missed, up to where it joined: what came since waits in its queue.
+    async fn catch_up(&mut self, membership: &Membership) -> Result<(), Ended> {
+        let Some(mut seen) = self.missed_since.take() else { return Ok(()) };
         let patience = Instant::now() + self.shared.stall_after;
         loop {
             let chat = &self.shared.gateway.chat;
@@ -250,16 +250,13 @@ impl Owner<'_> {
             }
             seen = part.seen;
             if part.complete {
-                membership.joined_at.iter().for_each(|position| seen.advance(position));
-                return Ok(seen);
+                return Ok(());
             }
         }
     }
 
-    fn tell(&self, told: Told, replayed: &Cursor) -> Result<(), Ended> {
+    fn tell(&self, told: Told) -> Result<(), Ended> {
         match told {
-            // The replay went further than the place at which this device joined.
-            Told::Message { entry, .. } if replayed.covers(entry.position) => Ok(()),
             Told::Message { entry, seen } => self.emit(self.message(&entry), &seen),
             Told::Online { event, seen } => {
                 let mut args = event.args.clone();
