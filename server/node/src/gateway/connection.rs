@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
     Gateway,
+    announcement::Announcement,
     contract::{Caller, Claim, ClientEvent, Contract, OutEvent, Refused},
     hub::{Hub, Membership, Told},
     identity::{Proven, prove, tokens},
@@ -219,7 +220,7 @@ impl Owner<'_> {
     ) -> Result<(), Ended> {
         let replayed = self.catch_up(&membership).await?;
         let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
-        self.emit(self.shared.contract.online(&online), &replayed.to_string())?;
+        self.tell_online(&self.shared.contract.online(&online), &replayed)?;
         for event in held {
             self.handle(event).await?;
         }
@@ -259,13 +260,9 @@ impl Owner<'_> {
     fn tell(&self, told: Told, replayed: &Cursor) -> Result<(), Ended> {
         match told {
             // The replay went further than the place at which this device joined.
-            Told::Message { entry, .. } if replayed.covers(entry.position) => Ok(()),
-            Told::Message { entry, seen } => self.emit(self.message(&entry), &seen),
-            Told::Online { event, seen } => {
-                let mut args = event.args.clone();
-                args.extend(self.recovers.then_some(seen));
-                sent(self.outbox.emit_raw(event.name, &args))
-            }
+            Told::Message(told) if replayed.covers(told.entry.position) => Ok(()),
+            Told::Message(told) => sent(self.send(self.message(&told.entry), &told.seen)),
+            Told::Online(announcement) => sent(self.outbox.emit_shared(announcement.event(self.recovers))),
             Told::SessionEnded => Err(Ended::SessionOver),
         }
     }
@@ -306,8 +303,15 @@ impl Owner<'_> {
         self.shared.contract.message(&entry.record.message, self.proven.user, &self.base_url)
     }
 
-    fn emit(&self, event: OutEvent, seen: &str) -> Result<(), Ended> {
-        sent(self.send(event.name, event.args, seen))
+    /// Tells this device alone who is online; shared all the same, so that no buffer of its own grows for it.
+    fn tell_online(&self, event: &OutEvent, seen: &Cursor) -> Result<(), Ended> {
+        match Announcement::new(event, &seen.to_string()) {
+            Ok(announcement) => sent(self.outbox.emit_shared(announcement.event(self.recovers))),
+            Err(error) => {
+                tracing::error!(%error, "presence not announced");
+                Ok(())
+            }
+        }
     }
 
     /// Emits, giving a client that is busy catching up time to take what it was sent before.
@@ -315,7 +319,7 @@ impl Owner<'_> {
         const PAUSE: Duration = Duration::from_millis(10);
         let patience = Instant::now() + self.shared.stall_after;
         while Instant::now() < patience {
-            match self.send(event.name, event.args.clone(), seen) {
+            match self.send(event.clone(), seen) {
                 Ok(()) => return Ok(()),
                 Err(EmitError::Closed) => return Err(Ended::ByClient),
                 Err(EmitError::Full) => sleep(PAUSE).await,
@@ -324,7 +328,7 @@ impl Owner<'_> {
         Err(Ended::Overflowed)
     }
 
-    fn send(&self, name: &str, mut args: Vec<Value>, seen: &str) -> Result<(), EmitError> {
+    fn send(&self, OutEvent { name, mut args }: OutEvent, seen: &str) -> Result<(), EmitError> {
         if self.recovers {
             args.push(Value::from(seen));
         }
