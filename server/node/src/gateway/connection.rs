@@ -21,7 +21,7 @@ use super::{
     hub::{Hub, Membership, Told},
     identity::{Proven, prove, tokens},
     recovery::RecoveryKey,
-    wire::{Admission, Application, Connection, EmitError, Event, Handshake, Outbox, Refusal},
+    wire::{Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Outbox, Refusal},
 };
 use crate::config::TrustQueryUser;
 
@@ -72,18 +72,17 @@ impl Application for Connections {
         Ok(Admission { pid: Some(key.pid(user, device)), ..Admission::default() })
     }
 
-    async fn serve(&self, mut connection: Connection) {
-        let mut held = VecDeque::new();
-        let Some(proven) = self.wait_for_proof(&mut connection, &mut held).await else { return };
-        let outbox = connection.outbox.clone();
-        let owner = self.owner(&connection, proven);
+    /// What is over soon is boxed: a waiting connection costs as much memory as its future has room for.
+    async fn serve(&self, connection: Connection) {
+        let Some(mut owner) = Box::pin(self.owner(connection)).await else { return };
+        let (user, outbox) = (owner.proven.user, owner.outbox.clone());
         let presence_id = self.gateway.chat.new_device();
-        let membership = self.hub.join(proven.user, owner.device, proven.session.map(|session| session.id));
-        let ended = match self.gateway.chat.connect(proven.user, presence_id).await {
-            Ok(()) => owner.run(connection, membership, held).await,
+        let ended = match self.gateway.chat.connect(user, presence_id).await {
+            Ok(()) => owner.run().await,
             Err(error) => Err(Ended::Failed(error)),
         };
-        if let Err(error) = self.gateway.chat.disconnect(proven.user, presence_id).await {
+        drop(owner);
+        if let Err(error) = self.gateway.chat.disconnect(user, presence_id).await {
             tracing::error!(%error, "presence not cleared");
         }
         match ended {
@@ -179,21 +178,28 @@ impl Connections {
         connection.outbox.disconnect(true);
     }
 
-    fn owner(&self, connection: &Connection, proven: Proven) -> Owner<'_> {
+    /// Waits until a connection is proven, and makes it one that is told what concerns it.
+    async fn owner(&self, mut connection: Connection) -> Option<Owner<'_>> {
+        let mut held = VecDeque::new();
+        let proven = self.wait_for_proof(&mut connection, &mut held).await?;
         let admission = &connection.admission;
         let known = self.recovery.as_ref().zip(admission.pid.as_deref()).and_then(|(key, pid)| key.read(pid));
         let offset = admission.recovery_offset.as_deref().filter(|_| admission.recovered);
-        Owner {
+        let device = known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device);
+        Some(Owner {
             shared: self,
             proven,
-            device: known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device),
+            device,
             base_url: self.gateway.base_url(&connection.handshake.base_url),
-            outbox: connection.outbox.clone(),
             recovers: known.is_some(),
             missed_since: offset.and_then(|offset| offset.parse().ok()),
             events: Window::default(),
             refused_count: 0,
-        }
+            membership: self.hub.join(proven.user, device, proven.session.map(|session| session.id)),
+            held,
+            inbox: connection.inbox,
+            outbox: connection.outbox,
+        })
     }
 }
 
@@ -203,46 +209,52 @@ struct Owner<'a> {
     proven: Proven,
     device: DeviceId,
     base_url: String,
-    outbox: Outbox,
     /// Whether the client was given a `pid`: then every event ends with its place in the log.
     recovers: bool,
     missed_since: Option<Cursor>,
     events: Window,
     refused_count: u32,
+    membership: Membership,
+    /// Events that came before the proof.
+    held: VecDeque<Event>,
+    inbox: Inbox,
+    outbox: Outbox,
 }
 
 impl Owner<'_> {
-    async fn run(
-        mut self,
-        mut connection: Connection,
-        mut membership: Membership,
-        held: VecDeque<Event>,
-    ) -> Result<(), Ended> {
-        let replayed = self.catch_up(&membership).await?;
-        let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
-        self.tell_online(&self.shared.contract.online(&online), &replayed)?;
-        for event in held {
-            self.handle(event).await?;
-        }
+    async fn run(&mut self) -> Result<(), Ended> {
+        let replayed = Box::pin(self.begin()).await?;
         let expiry = self.expiry();
         loop {
             tokio::select! {
                 biased;
-                () = membership.overflowed.cancelled() => return Err(Ended::Overflowed),
-                told = membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?, &replayed)?,
-                event = connection.inbox.recv() => self.handle(event.ok_or(Ended::ByClient)?).await?,
+                () = self.membership.overflowed.cancelled() => return Err(Ended::Overflowed),
+                told = self.membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?, &replayed)?,
+                event = self.inbox.recv() => self.handle(event.ok_or(Ended::ByClient)?).await?,
                 () = sleep_until(expiry) => return Err(Ended::SessionOver),
             }
         }
     }
 
+    /// Brings the client up to date; answers with how far it has then seen everything.
+    async fn begin(&mut self) -> Result<Cursor, Ended> {
+        let replayed = self.catch_up().await?;
+        let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
+        self.tell_online(&self.shared.contract.online(&online), &replayed)?;
+        for event in std::mem::take(&mut self.held) {
+            self.handle(event).await?;
+        }
+        Ok(replayed)
+    }
+
     /// Replays what a returning device missed; answers with how far it has then seen everything.
-    async fn catch_up(&mut self, membership: &Membership) -> Result<Cursor, Ended> {
-        let Some(mut seen) = self.missed_since.take() else { return Ok(membership.joined_at.clone()) };
+    async fn catch_up(&mut self) -> Result<Cursor, Ended> {
+        let joined_at = self.membership.joined_at.clone();
+        let Some(mut seen) = self.missed_since.take() else { return Ok(joined_at) };
         let patience = Instant::now() + self.shared.stall_after;
         loop {
             let chat = &self.shared.gateway.chat;
-            let part = chat.resume(self.proven.user, self.device, &seen, &membership.joined_at);
+            let part = chat.resume(self.proven.user, self.device, &seen, &joined_at);
             let part = timeout_at(patience, part).await.map_err(|_| Ended::Overflowed)?;
             let part = part.map_err(Ended::Failed)?;
             for entry in part.entries {
@@ -251,7 +263,7 @@ impl Owner<'_> {
             }
             seen = part.seen;
             if part.complete {
-                membership.joined_at.iter().for_each(|position| seen.advance(position));
+                joined_at.iter().for_each(|position| seen.advance(position));
                 return Ok(seen);
             }
         }

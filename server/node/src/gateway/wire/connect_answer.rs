@@ -49,6 +49,9 @@ impl ConnectAnswers {
         }
         let mut answers = locked(&self.by_namespace);
         let answer = answers.remove(namespace)?;
+        if answers.is_empty() {
+            *answers = HashMap::new(); // mostly it was the last: let go of its room
+        }
         self.len.store(answers.len(), Ordering::Release);
         let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let sid = serde_json::Value::from(answer.sid);
