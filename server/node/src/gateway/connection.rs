@@ -16,11 +16,12 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
     Gateway,
+    announcement::Announcement,
     contract::{Caller, Claim, ClientEvent, Contract, OutEvent, Refused},
     hub::{Hub, Membership, Told},
     identity::{Proven, prove, tokens},
     recovery::RecoveryKey,
-    wire::{Admission, Application, Connection, EmitError, Event, Handshake, Outbox, Refusal},
+    wire::{Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Outbox, Refusal},
 };
 use crate::config::TrustQueryUser;
 
@@ -71,18 +72,17 @@ impl Application for Connections {
         Ok(Admission { pid: Some(key.pid(user, device)), ..Admission::default() })
     }
 
-    async fn serve(&self, mut connection: Connection) {
-        let mut held = VecDeque::new();
-        let Some(proven) = self.wait_for_proof(&mut connection, &mut held).await else { return };
-        let outbox = connection.outbox.clone();
-        let owner = self.owner(&connection, proven);
+    /// What is over soon is boxed: a waiting connection costs as much memory as its future has room for.
+    async fn serve(&self, connection: Connection) {
+        let Some(mut owner) = Box::pin(self.owner(connection)).await else { return };
+        let (user, outbox) = (owner.proven.user, owner.outbox.clone());
         let presence_id = self.gateway.chat.new_device();
-        let membership = self.hub.join(proven.user, owner.device, proven.session.map(|session| session.id));
-        let ended = match self.gateway.chat.connect(proven.user, presence_id).await {
-            Ok(()) => owner.run(connection, membership, held).await,
+        let ended = match self.gateway.chat.connect(user, presence_id).await {
+            Ok(()) => owner.run().await,
             Err(error) => Err(Ended::Failed(error)),
         };
-        if let Err(error) = self.gateway.chat.disconnect(proven.user, presence_id).await {
+        drop(owner);
+        if let Err(error) = self.gateway.chat.disconnect(user, presence_id).await {
             tracing::error!(%error, "presence not cleared");
         }
         match ended {
@@ -178,21 +178,28 @@ impl Connections {
         connection.outbox.disconnect(true);
     }
 
-    fn owner(&self, connection: &Connection, proven: Proven) -> Owner<'_> {
+    /// Waits until a connection is proven, and makes it one that is told what concerns it.
+    async fn owner(&self, mut connection: Connection) -> Option<Owner<'_>> {
+        let mut held = VecDeque::new();
+        let proven = self.wait_for_proof(&mut connection, &mut held).await?;
         let admission = &connection.admission;
         let known = self.recovery.as_ref().zip(admission.pid.as_deref()).and_then(|(key, pid)| key.read(pid));
         let offset = admission.recovery_offset.as_deref().filter(|_| admission.recovered);
-        Owner {
+        let device = known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device);
+        Some(Owner {
             shared: self,
             proven,
-            device: known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device),
+            device,
             base_url: self.gateway.base_url(&connection.handshake.base_url),
-            outbox: connection.outbox.clone(),
             recovers: known.is_some(),
             missed_since: offset.and_then(|offset| offset.parse().ok()),
             events: Window::default(),
             refused_count: 0,
-        }
+            membership: self.hub.join(proven.user, device, proven.session.map(|session| session.id)),
+            held,
+            inbox: connection.inbox,
+            outbox: connection.outbox,
+        })
     }
 }
 
@@ -202,46 +209,52 @@ struct Owner<'a> {
     proven: Proven,
     device: DeviceId,
     base_url: String,
-    outbox: Outbox,
     /// Whether the client was given a `pid`: then every event ends with its place in the log.
     recovers: bool,
     missed_since: Option<Cursor>,
     events: Window,
     refused_count: u32,
+    membership: Membership,
+    /// Events that came before the proof.
+    held: VecDeque<Event>,
+    inbox: Inbox,
+    outbox: Outbox,
 }
 
 impl Owner<'_> {
-    async fn run(
-        mut self,
-        mut connection: Connection,
-        mut membership: Membership,
-        held: VecDeque<Event>,
-    ) -> Result<(), Ended> {
-        self.catch_up(&membership).await?;
-        let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
-        self.emit(self.shared.contract.online(&online), &membership.joined_at.to_string())?;
-        for event in held {
-            self.handle(event).await?;
-        }
+    async fn run(&mut self) -> Result<(), Ended> {
+        Box::pin(self.begin()).await?;
         let expiry = self.expiry();
         loop {
             tokio::select! {
                 biased;
-                () = membership.overflowed.cancelled() => return Err(Ended::Overflowed),
-                told = membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?)?,
-                event = connection.inbox.recv() => self.handle(event.ok_or(Ended::ByClient)?).await?,
+                () = self.membership.overflowed.cancelled() => return Err(Ended::Overflowed),
+                told = self.membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?)?,
+                event = self.inbox.recv() => self.handle(event.ok_or(Ended::ByClient)?).await?,
                 () = sleep_until(expiry) => return Err(Ended::SessionOver),
             }
         }
     }
 
+    /// Brings the client up to date.
+    async fn begin(&mut self) -> Result<(), Ended> {
+        self.catch_up().await?;
+        let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
+        self.tell_online(&self.shared.contract.online(&online), &self.membership.joined_at)?;
+        for event in std::mem::take(&mut self.held) {
+            self.handle(event).await?;
+        }
+        Ok(())
+    }
+
     /// Replays what a returning device missed, up to where it joined: what came since waits in its queue.
-    async fn catch_up(&mut self, membership: &Membership) -> Result<(), Ended> {
+    async fn catch_up(&mut self) -> Result<(), Ended> {
+        let joined_at = self.membership.joined_at.clone();
         let Some(mut seen) = self.missed_since.take() else { return Ok(()) };
         let patience = Instant::now() + self.shared.stall_after;
         loop {
             let chat = &self.shared.gateway.chat;
-            let part = chat.resume(self.proven.user, self.device, &seen, &membership.joined_at);
+            let part = chat.resume(self.proven.user, self.device, &seen, &joined_at);
             let part = timeout_at(patience, part).await.map_err(|_| Ended::Overflowed)?;
             let part = part.map_err(Ended::Failed)?;
             for entry in part.entries {
@@ -257,12 +270,8 @@ impl Owner<'_> {
 
     fn tell(&self, told: Told) -> Result<(), Ended> {
         match told {
-            Told::Message { entry, seen } => self.emit(self.message(&entry), &seen),
-            Told::Online { event, seen } => {
-                let mut args = event.args.clone();
-                args.extend(self.recovers.then_some(seen));
-                sent(self.outbox.emit_raw(event.name, &args))
-            }
+            Told::Message(told) => sent(self.send(self.message(&told.entry), &told.seen)),
+            Told::Online(announcement) => sent(self.outbox.emit_shared(announcement.event(self.recovers))),
             Told::SessionEnded => Err(Ended::SessionOver),
         }
     }
@@ -303,8 +312,15 @@ impl Owner<'_> {
         self.shared.contract.message(&entry.record.message, self.proven.user, &self.base_url)
     }
 
-    fn emit(&self, event: OutEvent, seen: &str) -> Result<(), Ended> {
-        sent(self.send(event.name, event.args, seen))
+    /// Tells this device alone who is online; shared all the same, so that no buffer of its own grows for it.
+    fn tell_online(&self, event: &OutEvent, seen: &Cursor) -> Result<(), Ended> {
+        match Announcement::new(event, &seen.to_string()) {
+            Ok(announcement) => sent(self.outbox.emit_shared(announcement.event(self.recovers))),
+            Err(error) => {
+                tracing::error!(%error, "presence not announced");
+                Ok(())
+            }
+        }
     }
 
     /// Emits, giving a client that is busy catching up time to take what it was sent before.
@@ -312,7 +328,7 @@ impl Owner<'_> {
         const PAUSE: Duration = Duration::from_millis(10);
         let patience = Instant::now() + self.shared.stall_after;
         while Instant::now() < patience {
-            match self.send(event.name, event.args.clone(), seen) {
+            match self.send(event.clone(), seen) {
                 Ok(()) => return Ok(()),
                 Err(EmitError::Closed) => return Err(Ended::ByClient),
                 Err(EmitError::Full) => sleep(PAUSE).await,
@@ -321,7 +337,7 @@ impl Owner<'_> {
         Err(Ended::Overflowed)
     }
 
-    fn send(&self, name: &str, mut args: Vec<Value>, seen: &str) -> Result<(), EmitError> {
+    fn send(&self, OutEvent { name, mut args }: OutEvent, seen: &str) -> Result<(), EmitError> {
         if self.recovers {
             args.push(Value::from(seen));
         }

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::value::RawValue;
 use sockeye_core::{
     Chat, ChatError,
     id::{DeviceId, UserId},
@@ -25,7 +24,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::contract::{Contract, OutEvent};
+use super::{
+    announcement::Announcement,
+    contract::{Contract, OutEvent},
+};
 
 /// Events waiting for one device.
 const DEVICE_QUEUE_LEN_MAX: usize = 1024;
@@ -34,29 +36,22 @@ const FILL_LEN_MAX: usize = 512;
 /// How often to look in the log for what the bus lost without a trace.
 const HOLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 
-/// What a device is told.
+/// What a device is told. Small: a queue allocates room for dozens before it holds one.
 #[derive(Debug, Clone)]
 pub enum Told {
-    /// A message, and the place in the log up to which the device has then seen everything.
-    Message { entry: Arc<Entry>, seen: Arc<str> },
-    /// Who is online, written once for all devices.
-    Online { event: Arc<Announcement>, seen: Arc<RawValue> },
+    Message(Arc<Delivered>),
+    /// Who is online.
+    Online(Arc<Announcement>),
     /// Its log-in ended.
     SessionEnded,
 }
 
-/// An event whose arguments are JSON text already.
+/// A message on its way to devices.
 #[derive(Debug)]
-pub struct Announcement {
-    pub name: &'static str,
-    pub args: Vec<Arc<RawValue>>,
-}
-
-impl Announcement {
-    fn new(event: &OutEvent) -> Result<Self, serde_json::Error> {
-        let args = event.args.iter().map(|arg| serde_json::value::to_raw_value(arg).map(Arc::from));
-        Ok(Self { name: event.name, args: args.collect::<Result<_, _>>()? })
-    }
+pub struct Delivered {
+    pub entry: Entry,
+    /// The place in the log up to which a device has then seen everything.
+    pub seen: String,
 }
 
 /// Who is here, and how far delivery has got.
@@ -119,24 +114,25 @@ impl Hub {
     }
 
     fn deliver(&self, entry: Entry) {
-        let entry = Arc::new(entry);
         let mut devices = self.lock();
         devices.seen.advance(entry.position);
-        let seen: Arc<str> = devices.seen.to_string().into();
-        for &member in &entry.record.members {
-            devices.tell(member, &Told::Message { entry: entry.clone(), seen: seen.clone() }, |device| {
-                entry.record.concerns(member, device.id)
-            });
+        let delivered = Arc::new(Delivered { seen: devices.seen.to_string(), entry });
+        let record = &delivered.entry.record;
+        for &member in &record.members {
+            devices
+                .tell(member, &Told::Message(delivered.clone()), |device| record.concerns(member, device.id));
         }
     }
 
-    fn tell_online(&self, event: Announcement) {
+    fn tell_online(&self, event: &OutEvent) {
         let mut devices = self.lock();
-        let event = Arc::new(event);
-        let seen: Arc<RawValue> = raw_text(&devices.seen.to_string());
+        let announcement = match Announcement::new(event, &devices.seen.to_string()) {
+            Ok(announcement) => Arc::new(announcement),
+            Err(error) => return tracing::error!(%error, "presence not announced"),
+        };
         let everybody: Vec<UserId> = devices.of_user.keys().copied().collect();
         for user in everybody {
-            devices.tell(user, &Told::Online { event: event.clone(), seen: seen.clone() }, |_| true);
+            devices.tell(user, &Told::Online(announcement.clone()), |_| true);
         }
     }
 
@@ -292,10 +288,7 @@ impl Delivery {
 
     async fn announce(&self) {
         match self.chat.online().await {
-            Ok(users) => match Announcement::new(&self.contract.online(&users)) {
-                Ok(event) => self.hub.tell_online(event),
-                Err(error) => tracing::error!(%error, "presence not announced"),
-            },
+            Ok(users) => self.hub.tell_online(&self.contract.online(&users)),
             // Presence is ephemeral: the next change announces again.
             Err(error) => tracing::warn!(%error, "presence not announced"),
         }
@@ -307,10 +300,4 @@ fn later(delivered: Result<(), ChatError>) {
     if let Err(error) = delivered {
         tracing::warn!(%error, "delivery waits for the log");
     }
-}
-
-/// A text as JSON. Places in the log are digits, colons and commas: nothing needs escaping.
-fn raw_text(text: &str) -> Arc<RawValue> {
-    #[expect(clippy::expect_used, reason = "serialising a string cannot fail")]
-    serde_json::value::to_raw_value(text).expect("a string is JSON").into()
 }

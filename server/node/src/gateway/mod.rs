@@ -1,6 +1,7 @@
 //! The gateway: connections, proof of identity, order, limits and delivery. The only place that knows the Socket.IO
 //! server ([`wire`]); contracts and core do not.
 
+pub mod announcement;
 pub mod connection;
 pub mod contract;
 pub mod http;

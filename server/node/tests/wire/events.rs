@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 use sockeye::gateway::wire::{
     AckError, Admission, Application, Connection, EmitError, Handshake, Payload, Refusal, WireConfig,
 };
@@ -196,18 +196,6 @@ async fn a_lookalike_of_a_placeholder_is_just_json() {
     let payload = Payload { args: event.args, attachments: event.attachments };
     owned.outbox().emit_binary("m", &payload).expect("room");
     assert_eq!(ws.text().await, r#"42["m",{"_placeholder":true,"num":5}]"#);
-}
-
-#[tokio::test]
-async fn arguments_serialised_once_are_shared() {
-    let mut server = Server::start(WireConfig::default()).await;
-    let raw: Arc<RawValue> = RawValue::from_string(r#"{"z":1,"a":1.50}"#.into()).expect("JSON").into();
-    for _ in 0..2 {
-        let (mut ws, _) = Ws::join(&server, "").await;
-        let owned = server.accept().await;
-        owned.outbox().emit_raw("m", &[raw.clone(), raw.clone()]).expect("room");
-        assert_eq!(ws.text().await, r#"42["m",{"z":1,"a":1.50},{"z":1,"a":1.50}]"#);
-    }
 }
 
 #[tokio::test]

@@ -8,4 +8,5 @@ mod liveness;
 mod polling;
 mod recovery;
 mod server;
+mod shared;
 mod upgrade;

@@ -82,12 +82,12 @@ pub struct Event {
 
 /// The events of one socket, in the order they were sent.
 #[derive(Debug)]
-pub struct Inbox(pub(crate) mpsc::Receiver<Event>);
+pub struct Inbox(pub(crate) mpsc::Receiver<Box<Event>>);
 
 impl Inbox {
     /// The next event; `None` when the socket is gone and everything it had sent has been received.
     /// Cancel-safe.
     pub async fn recv(&mut self) -> Option<Event> {
-        self.0.recv().await
+        self.0.recv().await.map(|event| *event)
     }
 }

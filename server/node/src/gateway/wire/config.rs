@@ -87,12 +87,16 @@ impl WireConfig {
             .max_payload(ENGINE_MAX_PAYLOAD)
             .ws_max_message_size(self.max_payload_bytes)
             .ws_max_frame_size(self.max_payload_bytes)
+            .ws_read_buffer_size(WS_READ_BUFFER_BYTES)
             .build()
     }
 }
 
 /// See [`WireConfig::engine_io`]. Small enough for JSON numbers, larger than anything the gate lets through.
 pub(crate) const ENGINE_MAX_PAYLOAD: u64 = u32::MAX as u64;
+
+/// What every WebSocket reads into, for as long as it lives. Clients mostly send less; what is longer is read in parts.
+pub(crate) const WS_READ_BUFFER_BYTES: usize = 1024;
 
 /// The transports a client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

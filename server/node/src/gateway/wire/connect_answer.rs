@@ -49,6 +49,9 @@ impl ConnectAnswers {
         }
         let mut answers = locked(&self.by_namespace);
         let answer = answers.remove(namespace)?;
+        if answers.is_empty() {
+            *answers = HashMap::new(); // mostly it was the last: let go of its room
+        }
         self.len.store(answers.len(), Ordering::Release);
         let prefix = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let sid = serde_json::Value::from(answer.sid);
@@ -56,24 +59,7 @@ impl ConnectAnswers {
             answer.pid.map_or_else(String::new, |pid| format!(",\"pid\":{}", serde_json::Value::from(pid)));
         Some(format!("40{prefix}{{\"sid\":{sid}{pid}}}"))
     }
-
-    /// The same for a whole EIO=4 polling payload.
-    pub(crate) fn complete_payload(&self, payload: &str) -> Option<String> {
-        let mut changed = false;
-        let packets: Vec<String> = payload
-            .split(PACKET_SEPARATOR)
-            .map(|packet| {
-                let completed = self.complete(packet);
-                changed |= completed.is_some();
-                completed.unwrap_or_else(|| packet.to_owned())
-            })
-            .collect();
-        changed.then(|| packets.join("\x1e"))
-    }
 }
-
-/// Separates the packets of an EIO=4 payload; JSON never contains it unescaped.
-pub(crate) const PACKET_SEPARATOR: char = '\x1e';
 
 /// Splits a CONNECT packet into namespace and payload.
 fn split(packet: &str) -> Option<(&str, &str)> {
@@ -83,8 +69,6 @@ fn split(packet: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn expecting(namespace: &str, pid: Option<&str>) -> ConnectAnswers {
@@ -114,25 +98,5 @@ mod tests {
             answers.complete("40/custom,{\"sid\":\"x\"}").as_deref(),
             Some("40/custom,{\"sid\":\"mine\"}")
         );
-    }
-
-    #[test]
-    fn a_payload_keeps_its_other_packets() {
-        let answers = expecting("/", None);
-        let payload = "2\x1e40{\"sid\":\"x\"}\x1e42[\"auth\",{}]";
-        assert_eq!(
-            answers.complete_payload(payload).as_deref(),
-            Some("2\x1e40{\"sid\":\"mine\"}\x1e42[\"auth\",{}]")
-        );
-        assert_eq!(answers.complete_payload(payload), None);
-    }
-
-    proptest! {
-        #[test]
-        fn other_packets_are_never_touched(packet in "(42|44|40/x,|[0-6])?.{0,60}") {
-            prop_assume!(!packet.starts_with("40{\"sid\":"));
-            let answers = expecting("/", Some("p"));
-            prop_assert_eq!(answers.complete_payload(&packet), None);
-        }
     }
 }

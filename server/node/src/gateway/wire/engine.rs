@@ -19,8 +19,8 @@ use super::{
 pub(crate) trait Engine: Send + Sync + 'static {
     /// Handles one request this layer composed itself.
     fn http(&self, request: Request<Full<Bytes>>) -> BoxFuture<'static, Answer>;
-    /// Hands over a WebSocket whose HTTP part is done.
-    fn websocket(&self, stream: WireStream, request: Request<()>) -> Result<(), String>;
+    /// Hands over a WebSocket whose HTTP part is done. Boxed: the engine's future has room for it several times.
+    fn websocket(&self, stream: Box<WireStream>, request: Request<()>) -> Result<(), String>;
 }
 
 /// Adapts a tower service to [`Engine`].
@@ -29,13 +29,13 @@ pub(crate) struct TowerEngine<S>(pub(crate) S);
 impl<S, B, E> Engine for TowerEngine<S>
 where
     S: Service<Request<Full<Bytes>>, Response = http::Response<B>, Error = Infallible>
-        + Service<(WireStream, Request<()>), Response = (), Error = E>
+        + Service<(Box<WireStream>, Request<()>), Response = (), Error = E>
         + Clone
         + Send
         + Sync
         + 'static,
     <S as Service<Request<Full<Bytes>>>>::Future: Send,
-    <S as Service<(WireStream, Request<()>)>>::Future: Future<Output = Result<(), E>> + Send,
+    <S as Service<(Box<WireStream>, Request<()>)>>::Future: Future<Output = Result<(), E>> + Send,
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: fmt::Debug,
     E: fmt::Display,
@@ -58,10 +58,10 @@ where
         })
     }
 
-    fn websocket(&self, stream: WireStream, request: Request<()>) -> Result<(), String> {
+    fn websocket(&self, stream: Box<WireStream>, request: Request<()>) -> Result<(), String> {
         let mut service = self.0.clone();
         // The engine starts a task of its own and answers at once: its future is `std::future::Ready`.
-        let call = Service::<(WireStream, Request<()>)>::call(&mut service, (stream, request));
+        let call = Service::<(Box<WireStream>, Request<()>)>::call(&mut service, (stream, request));
         match futures_util::FutureExt::now_or_never(call) {
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(error.to_string()),

@@ -48,13 +48,13 @@ impl Gate {
     pub fn new<S, B, E>(config: WireConfig, service: S) -> Arc<Self>
     where
         S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>
-            + Service<(WireStream, Request<()>), Response = (), Error = E>
+            + Service<(Box<WireStream>, Request<()>), Response = (), Error = E>
             + Clone
             + Send
             + Sync
             + 'static,
         <S as Service<Request<Full<Bytes>>>>::Future: Send,
-        <S as Service<(WireStream, Request<()>)>>::Future: Future<Output = Result<(), E>> + Send,
+        <S as Service<(Box<WireStream>, Request<()>)>>::Future: Future<Output = Result<(), E>> + Send,
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: fmt::Debug,
         E: fmt::Display,

@@ -17,14 +17,13 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The request that opened an Engine.IO session, and what later requests of the session added.
+/// The request that opened an Engine.IO session, and what later requests of the session added. Its headers are not
+/// kept: each is a view into the connection's whole read buffer.
 #[derive(Debug)]
 pub struct Handshake {
     /// The client's address, after the trusted proxies; unspecified (`0.0.0.0`) when the server was started
     /// without connection information.
     pub peer_address: IpAddr,
-    /// Headers of the opening request.
-    pub headers: HeaderMap,
     /// Query of the opening request, decoded.
     pub query: HashMap<String, String>,
     /// Protocol revision: 3 or 4.
@@ -65,7 +64,6 @@ impl Handshake {
         let handshake = Self {
             peer_address,
             base_url: base_url(&request.headers, trusted_proxy_hops),
-            headers: request.headers.clone(),
             query,
             eio,
             credentials: watch::Sender::new(Vec::new()),

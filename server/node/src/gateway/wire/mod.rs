@@ -12,14 +12,17 @@ mod config;
 mod connect_answer;
 mod eio3;
 mod engine;
+mod exchange;
 mod frames;
 mod gate;
 mod handshake;
 mod lenient;
 mod outbox;
+mod outgoing;
 mod polling;
 mod query;
 mod session;
+mod shared;
 mod sockets;
 mod stream;
 mod upgrade;
@@ -33,6 +36,7 @@ pub use config::{OriginPolicy, Transports, WireConfig};
 pub use gate::{Gate, WireLayer, WireService};
 pub use handshake::{Credentials, Handshake};
 pub use outbox::{Ack, AckError, EmitError, Outbox, Payload};
+pub use shared::SharedEvent;
 pub use stream::WireStream;
 
 /// A Socket.IO server for one application.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use socketioxide::{AckError as WireAckError, SendError, SocketError, extract::AckSender, socket::Socket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use super::{
     application::Event,
     args::{BinaryArgs, JsonArgs, RawArgs, Reply},
     session::{Session, locked},
+    shared::SharedEvent,
 };
 
 /// Sends to one socket. Cheap to clone; keeps nothing alive.
@@ -67,12 +68,21 @@ impl Outbox {
         self.send(event, &JsonArgs(args))
     }
 
-    /// Queues an event whose arguments are serialised already and shared between many sockets.
+    /// Queues an event that many sockets are sent alike, without copying it for this one.
     ///
     /// # Errors
     /// As [`emit`](Self::emit).
-    pub fn emit_raw(&self, event: &str, args: &[Arc<RawValue>]) -> Result<(), EmitError> {
-        self.send(event, &RawArgs(args))
+    pub fn emit_shared(&self, event: &Arc<SharedEvent>) -> Result<(), EmitError> {
+        let socket = self.link.socket()?;
+        let Some(marker) = event.marker_event(socket.ns()) else {
+            return self.send(&event.name, &RawArgs(&event.args));
+        };
+        let queue = &self.link.session.shared;
+        let number = queue.push(event)?;
+        socket.emit(marker, &number).map_err(|error| {
+            queue.take(number);
+            emit_error(&error)
+        })
     }
 
     /// Queues an event with binary arguments.
@@ -172,14 +182,18 @@ impl Ack {
 /// What ties an application's connection to its socket.
 #[derive(Debug)]
 pub(crate) struct Link {
-    inbox: Mutex<Option<mpsc::Sender<Event>>>,
+    inbox: Mutex<Option<mpsc::Sender<Box<Event>>>>,
     pub(crate) gone: CancellationToken,
     pub(crate) session: Arc<Session>,
     socket: Weak<Socket>,
 }
 
 impl Link {
-    pub(crate) fn new(inbox: mpsc::Sender<Event>, session: Arc<Session>, socket: &Arc<Socket>) -> Arc<Self> {
+    pub(crate) fn new(
+        inbox: mpsc::Sender<Box<Event>>,
+        session: Arc<Session>,
+        socket: &Arc<Socket>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             inbox: Mutex::new(Some(inbox)),
             gone: CancellationToken::new(),
@@ -191,7 +205,7 @@ impl Link {
     /// Queues an event for the owner. A client that sends faster than its owner works is cut off.
     pub(crate) fn deliver(&self, event: Event) {
         let overflowed = match &*locked(&self.inbox) {
-            Some(inbox) => matches!(inbox.try_send(event), Err(mpsc::error::TrySendError::Full(_))),
+            Some(inbox) => matches!(inbox.try_send(Box::new(event)), Err(mpsc::error::TrySendError::Full(_))),
             None => false,
         };
         if overflowed {

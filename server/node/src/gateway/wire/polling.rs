@@ -89,7 +89,7 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
     finish(&session, polled, closing)
 }
 
-/// Completes a CONNECT answer in the payload, and appends CLOSE if the server wants the client gone.
+/// Exchanges what is to be exchanged in the payload, and appends CLOSE if the server wants the client gone.
 fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
     if polled.status() != StatusCode::OK {
         if polled.body() == RequestError::UnknownSid.answer().body() {
@@ -100,14 +100,14 @@ fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
     let binary =
         polled.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == "application/octet-stream");
     let mut body = polled.into_body();
-    if session.eio == Eio::V4 && session.answers.any() {
-        let completed =
-            std::str::from_utf8(&body).ok().and_then(|body| session.answers.complete_payload(body));
-        body = completed.map_or(body, Bytes::from);
-    }
-    if session.eio == Eio::V3 {
-        body = eio3::mend(body, binary);
-    }
+    body = match session.eio {
+        Eio::V4 if session.exchange().any() => {
+            let exchanged = std::str::from_utf8(&body).ok().and_then(|body| session.exchange().payload(body));
+            exchanged.map_or(body, Bytes::from)
+        }
+        Eio::V4 => body,
+        Eio::V3 => eio3::mend(body, binary, session.exchange()),
+    };
     if closing && !binary {
         let separator = if session.eio == Eio::V4 && !body.is_empty() { "\x1e" } else { "" };
         body = [&body[..], separator.as_bytes(), session.eio.payload("1").as_bytes()].concat().into();

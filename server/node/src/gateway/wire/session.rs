@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connect_answer::ConnectAnswers,
     engine::{Engine, Requests},
+    exchange::Exchange,
     handshake::Handshake,
     query::Eio,
+    shared::SharedQueue,
     stream::Control,
 };
 
@@ -27,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) eio: Eio,
     /// CONNECT answers that still have to be completed on their way out.
     pub(crate) answers: ConnectAnswers,
+    /// Shared events whose markers are on their way out.
+    pub(crate) shared: SharedQueue,
     /// Ends a waiting poll with a NOOP packet.
     pub(crate) release_poll: Notify,
     poll_begun: Notify,
@@ -68,6 +72,7 @@ impl Session {
             handshake,
             eio,
             answers: ConnectAnswers::default(),
+            shared: SharedQueue::default(),
             release_poll: Notify::new(),
             poll_begun: Notify::new(),
             closing: CancellationToken::new(),
@@ -88,6 +93,11 @@ impl Session {
     /// The Engine.IO session id: a secret of this client. Empty until the session is open.
     pub(crate) fn sid(&self) -> &str {
         self.sid.get().map_or("", String::as_str)
+    }
+
+    /// What is exchanged in outgoing packets.
+    pub(crate) fn exchange(&self) -> Exchange<'_> {
+        Exchange { answers: &self.answers, shared: &self.shared }
     }
 
     pub(crate) fn is_websocket(&self) -> bool {

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     application::{Admission, Application, Connection, Event, Inbox, Refusal},
     args,
-    config::{ENGINE_MAX_PAYLOAD, WireConfig},
+    config::{ENGINE_MAX_PAYLOAD, WS_READ_BUFFER_BYTES, WireConfig},
     connect_answer::ConnectAnswer,
     lenient,
     outbox::{Ack, Link, Outbox},
@@ -58,6 +58,7 @@ pub(crate) fn build(config: &WireConfig, app: Arc<dyn Application>, tasks: TaskT
         .max_buffer_size(config.outbound_queue_len_max)
         .ws_max_message_size(config.max_payload_bytes)
         .ws_max_frame_size(config.max_payload_bytes)
+        .ws_read_buffer_size(WS_READ_BUFFER_BYTES)
         .with_parser(parser)
         .build_svc();
     for namespace in &config.namespaces {

@@ -2,7 +2,7 @@
 //!
 //! It adds what the engine lacks: a bound on how long a peer may refuse bytes or stay silent (the engine's
 //! writer awaits the socket without looking at cancellation, and a session is reported as gone only after the
-//! writer let go), a switch to end it, and completed CONNECT answers.
+//! writer let go), a switch to end it, and what is exchanged on the way out (completed CONNECT answers, shared events).
 
 use std::{
     io,
@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -24,7 +25,8 @@ use tokio::{
 };
 
 use super::{
-    frames::{self, CLOSE, OutgoingFrames},
+    frames::{self, CLOSE},
+    outgoing::{OutgoingFrames, Step},
     session::Session,
 };
 
@@ -78,8 +80,8 @@ pub struct WireStream {
     /// Bytes the engine writes first that the client already got from the gate.
     swallow_len: usize,
     outgoing: OutgoingFrames,
-    /// Rewritten bytes on their way out.
-    pending: Vec<u8>,
+    /// What was exchanged for something, on its way out.
+    pending: Bytes,
     /// When the peer began to refuse bytes, and the timer that watches it.
     stall: Option<(Instant, Pin<Box<Sleep>>)>,
     silence: Pin<Box<Sleep>>,
@@ -103,22 +105,14 @@ impl WireStream {
             replay,
             swallow_len,
             outgoing: OutgoingFrames::default(),
-            pending: Vec::new(),
+            pending: Bytes::new(),
             stall: None,
             silence: Box::pin(sleep(patience.silence_max)),
             last_read: Instant::now(),
         }
     }
 
-    /// Whether outgoing bytes can be handed on without a copy.
-    fn is_transparent(&self) -> bool {
-        self.pending.is_empty()
-            && self.swallow_len == 0
-            && !self.outgoing.holds_bytes()
-            && !self.session.answers.any()
-    }
-
-    /// Writes out what was rewritten.
+    /// Writes out what was exchanged.
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pending.is_empty() {
             let result = Pin::new(&mut self.io).poll_write(cx, &self.pending);
@@ -126,9 +120,27 @@ impl WireStream {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.pending.drain(..written);
+            self.pending.advance(written);
         }
+        self.pending = Bytes::new(); // lets go of what others may share
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes the first part of `buf` that can be dealt with in one go; answers with its length.
+    fn poll_step(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_pending(cx))?;
+        match self.outgoing.next(buf, self.session.exchange()) {
+            Step::Pass(len) => {
+                let result = Pin::new(&mut self.io).poll_write(cx, &buf[..len]);
+                let written = ready!(self.watch_progress(cx, result))?;
+                self.outgoing.passed(&buf[..written]);
+                Poll::Ready(Ok(written))
+            }
+            Step::Taken(len, instead) => {
+                self.pending = instead;
+                Poll::Ready(Ok(len))
+            }
+        }
     }
 
     /// Turns a write that makes no progress for too long into an error, for good; likewise one to a client that
@@ -219,21 +231,22 @@ impl AsyncWrite for WireStream {
         let this = self.get_mut();
         this.control.writer.register(cx.waker());
         this.control.check()?;
-        ready!(this.poll_pending(cx))?;
-        if this.is_transparent() {
-            let result = Pin::new(&mut this.io).poll_write(cx, buf);
-            let written = ready!(this.watch_progress(cx, result))?;
-            this.outgoing.passed(&buf[..written]);
-            return Poll::Ready(Ok(written));
+        let mut done = this.swallow_len.min(buf.len());
+        this.swallow_len -= done;
+        while done < buf.len() {
+            match this.poll_step(cx, &buf[done..]) {
+                // Taken without anything to be written yet, or nothing written.
+                Poll::Ready(Ok(0)) if this.pending.is_empty() => break,
+                Poll::Ready(result) => done += result?,
+                Poll::Pending if done == 0 => return Poll::Pending,
+                Poll::Pending => break,
+            }
         }
-        let swallowed = this.swallow_len.min(buf.len());
-        this.swallow_len -= swallowed;
-        this.outgoing.take(&buf[swallowed..], &this.session.answers, &mut this.pending);
         // Whatever cannot be written now goes out with the flush that follows every write.
         if let Poll::Ready(result) = this.poll_pending(cx) {
             result?;
         }
-        Poll::Ready(Ok(buf.len()))
+        Poll::Ready(Ok(done))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -135,7 +135,7 @@ fn hand_over(gate: &Gate, io: TokioIo<Upgraded>, session: Arc<Session>, rest: Ve
         control.close();
     }
     let request = gate.requests.websocket(session.eio, session.sid());
-    if let Err(error) = gate.engine.websocket(stream, request) {
+    if let Err(error) = gate.engine.websocket(Box::new(stream), request) {
         tracing::error!(error, "the engine refused a WebSocket"); // dropping the stream ends the session
     }
 }
