@@ -32,6 +32,9 @@ use super::{
     upgrade,
 };
 
+/// How long a draining server waits for one client to take what is queued for it and its CLOSE.
+const DRAIN_LINGER: Duration = Duration::from_secs(1);
+
 /// The verification layer over one engine. [`Wire`](super::Wire) is a gate over `socketioxide`; a bare
 /// `engineioxide` server is put behind one with [`Gate::new`].
 pub struct Gate {
@@ -79,13 +82,14 @@ impl Gate {
     }
 
     /// Refuses new sessions (503) and closes all open ones, evenly spread over the given time, so that clients
-    /// reconnect elsewhere without a stampede. Returns when all are gone or can only be waiting for a poll.
+    /// reconnect elsewhere without a stampede. Returns when all are gone; one whose client does not take its CLOSE
+    /// is cut off a second later.
     pub async fn close(&self, spread_over: Duration) {
         self.draining.store(true, Ordering::Release);
         let sessions = self.registry.all();
         let pause = spread_over / u32::try_from(sessions.len().max(1)).unwrap_or(u32::MAX);
         for session in &sessions {
-            session.close();
+            session.close_within(DRAIN_LINGER);
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
@@ -124,10 +128,7 @@ impl Gate {
                 polling::open(&self, &parts, query, eio, slot).await
             }
             Err(Refused::Request(error)) => error.answer(),
-            Err(Refused::Draining) => answer::json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "{\"code\":4,\"message\":\"Server is shutting down, reconnect\"}".into(),
-            ),
+            Err(Refused::Draining) => draining(),
         }
     }
 
@@ -218,6 +219,10 @@ impl Gate {
             return Err(answer::empty(StatusCode::INTERNAL_SERVER_ERROR));
         };
         self.registry.insert(sid, &session);
+        if self.draining.load(Ordering::Acquire) {
+            session.kill(); // `close` may have counted the open sessions before this one
+            return Err(draining());
+        }
         if eio == Eio::V4 && !self.take_first_ping(&session).await {
             session.kill();
             return Err(answer::empty(StatusCode::INTERNAL_SERVER_ERROR));
@@ -275,6 +280,11 @@ impl From<RequestError> for Refused {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
     }
+}
+
+fn draining() -> Answer {
+    let body = "{\"code\":4,\"message\":\"Server is shutting down, reconnect\"}";
+    answer::json(StatusCode::SERVICE_UNAVAILABLE, body.into())
 }
 
 fn opened_sid(answer: &Answer) -> Option<String> {

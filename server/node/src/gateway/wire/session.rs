@@ -135,16 +135,20 @@ impl Session {
 
     /// Closes the transport after what is queued has been sent, as far as the client takes it.
     pub(crate) fn close(self: &Arc<Self>) {
-        if self.closing.is_cancelled() {
-            return;
+        if !self.closing.is_cancelled() {
+            self.close_within(self.linger);
         }
+    }
+
+    /// The same, with another bound on how long the client is waited for.
+    pub(crate) fn close_within(self: &Arc<Self>, linger: Duration) {
         self.closing.cancel();
         if let Transport::WebSocket(control) = &*locked(&self.transport) {
             control.close();
         }
         let session = self.clone();
         spawn(async move {
-            if tokio::time::timeout(session.linger, session.ended.cancelled()).await.is_err() {
+            if tokio::time::timeout(linger, session.ended.cancelled()).await.is_err() {
                 session.kill();
             }
         });
@@ -154,13 +158,12 @@ impl Session {
     pub(crate) fn kill(self: &Arc<Self>) {
         self.killed.store(true, Ordering::Release);
         self.closing.cancel();
-        match &*locked(&self.transport) {
-            Transport::WebSocket(control) => control.kill(),
-            Transport::Polling | Transport::Probing => {
-                let session = self.clone();
-                spawn(async move { session.end_engine_session().await });
-            }
+        if let Transport::WebSocket(control) = &*locked(&self.transport) {
+            control.kill();
         }
+        // Over WebSocket, too: the engine may be in the middle of its upgrade, where it does not read.
+        let session = self.clone();
+        spawn(async move { session.end_engine_session().await });
     }
 
     /// The WebSocket handed to the engine is closed. If that was half-way through its upgrade, the engine has

@@ -104,8 +104,17 @@ impl ConnectHandler<LocalAdapter, Wired> for Reception {
         let owner = Owner(connection.outbox.link.clone());
         let app = self.app.clone();
         self.tasks.spawn(async move {
-            let _owner = owner;
-            app.serve(connection).await;
+            let served = app.serve(connection);
+            tokio::pin!(served);
+            tokio::select! {
+                biased;
+                () = &mut served => {}
+                // The engine tells a socket of its end only if that was complete when the session ended.
+                () = owner.0.session.ended.cancelled() => {
+                    owner.0.shut();
+                    served.await;
+                }
+            }
         });
     }
 }
@@ -124,7 +133,10 @@ impl Reception {
             return Err(Refusal { message: "Invalid payload".into() });
         };
         let namespace = socket.ns().to_owned();
-        let admission = self.app.admit(&session.handshake, &namespace, &auth).await?;
+        let admitted = self.app.admit(&session.handshake, &namespace, &auth);
+        let admission = session.ended.run_until_cancelled(admitted).await.unwrap_or_else(|| {
+            Err(Refusal { message: "The connection is closed".into() }) // nobody is left to read it
+        })?;
         let id = socket_id(&session, &namespace)?;
         let (sender, receiver) = mpsc::channel(self.inbound_queue_len_max);
         let link = Link::new(sender, session.clone(), &socket);
