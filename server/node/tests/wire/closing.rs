@@ -25,6 +25,36 @@ async fn a_disconnected_socket_is_told_so_over_websocket() {
     server.empty().await;
 }
 
+/// The end must not overtake what is queued before it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_packets_always_arrive() {
+    let mut server = Server::start(WireConfig::default()).await;
+    for _ in 0..50 {
+        let (mut ws, _) = Ws::join(&server, "").await;
+        let owned = server.accept().await;
+        let (poller, _) = Poller::join(&server, "").await;
+        let polled = server.accept().await;
+        let polling = tokio::spawn(async move {
+            let mut seen = String::new();
+            while !seen.ends_with('1') || seen.ends_with("41") {
+                let (status, packets) = poller.poll().await;
+                assert_eq!(status, 200, "after {seen:?}");
+                seen.push_str(&packets);
+            }
+            seen
+        });
+        for owned in [&owned, &polled] {
+            owned.outbox().emit("last", &[]).expect("room");
+            owned.outbox().disconnect(true);
+        }
+        assert_eq!(ws.message().await, Some(Message::text(r#"42["last"]"#)));
+        assert_eq!(ws.message().await, Some(Message::text("41")));
+        assert_eq!(ws.message().await, None);
+        let seen = within("the CLOSE packet", polling).await.expect("packets");
+        assert_eq!(seen.replace('\x1e', ""), r#"42["last"]411"#);
+    }
+}
+
 #[tokio::test]
 async fn a_disconnected_socket_is_told_so_with_its_next_poll() {
     let mut server = Server::start(WireConfig::default()).await;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
+    backlog::Place,
     handshake::Handshake,
     outbox::{Ack, Outbox},
 };
@@ -80,14 +81,24 @@ pub struct Event {
     pub ack: Option<Ack>,
 }
 
-/// The events of one socket, in the order they were sent.
+/// The events of one socket, in the order they were sent. Their number is bounded by the transport, which is not
+/// read while [`inbound_queue_len_max`](super::WireConfig::inbound_queue_len_max) of them wait. Acknowledgements
+/// come by the same way: an owner that waits for one without receiving may wait in vain.
 #[derive(Debug)]
-pub struct Inbox(pub(crate) mpsc::Receiver<Event>);
+pub struct Inbox(pub(crate) mpsc::UnboundedReceiver<Waiting>);
+
+/// An event with its place in the session's backlog.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) event: Event,
+    /// Given up when the event is received, or dropped with it.
+    pub(crate) _place: Place,
+}
 
 impl Inbox {
     /// The next event; `None` when the socket is gone and everything it had sent has been received.
     /// Cancel-safe.
     pub async fn recv(&mut self) -> Option<Event> {
-        self.0.recv().await
+        self.0.recv().await.map(|waiting| waiting.event)
     }
 }

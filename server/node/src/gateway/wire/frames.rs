@@ -3,9 +3,9 @@
 
 use super::connect_answer::ConnectAnswers;
 
-const FIN: u8 = 0x80;
-const MASKED: u8 = 0x80;
-const OPCODE: u8 = 0x0f;
+pub(crate) const FIN: u8 = 0x80;
+pub(crate) const MASKED: u8 = 0x80;
+pub(crate) const OPCODE: u8 = 0x0f;
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
@@ -61,7 +61,7 @@ pub(crate) fn server_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn push_len(frame: &mut Vec<u8>, len: usize, mask_bit: u8) {
+pub(crate) fn push_len(frame: &mut Vec<u8>, len: usize, mask_bit: u8) {
     match (u8::try_from(len), u16::try_from(len)) {
         (Ok(short), _) if short <= 125 => frame.push(mask_bit | short),
         (_, Ok(medium)) => {
@@ -105,11 +105,6 @@ impl OutgoingFrames {
             State::Payload { .. } => false,
             State::Candidate { .. } => true,
         }
-    }
-
-    /// Whether the last frame is complete.
-    pub(crate) fn at_boundary(&self) -> bool {
-        matches!(self.state, State::Header { len: 0, .. })
     }
 
     /// Follows bytes that are passed on as they are. Only while nothing is held.

@@ -27,7 +27,7 @@ use super::{
     handshake::{self, Handshake},
     polling,
     query::{Eio, EngineQuery, TransportName},
-    session::{AddressSlot, Registry, Session, Tether},
+    session::{AddressSlot, Bounds, Registry, Session, Tether},
     stream::WireStream,
     upgrade,
 };
@@ -208,10 +208,14 @@ impl Gate {
         let may_upgrade = transport == TransportName::Polling && self.config.transports.websocket;
         let (base64_only, parameters) = (query.base64_only, query.parameters);
         let handshake = Handshake::new(parts, parameters, eio.number(), address, hops, may_upgrade);
-        let linger = self.config.write_stall_after;
+        let bounds = Bounds {
+            linger: self.config.write_stall_after,
+            inbound_queue_len_max: self.config.inbound_queue_len_max,
+        };
         let (engine, requests, registry) =
             (self.engine.clone(), self.requests.clone(), self.registry.clone());
-        let session = Session::new(Arc::new(handshake), eio, engine, requests, linger, registry, slot);
+        let handshake = Arc::new(handshake);
+        let session = Session::new(handshake, eio, engine, requests, bounds, registry, slot);
         let tether = Tether::new(session.clone());
         let opened = self.engine.http(self.requests.open(eio, base64_only, tether)).await;
         let Some(sid) = opened_sid(&opened) else {

@@ -12,6 +12,11 @@ pub(crate) fn parse_list(text: &str) -> Option<Vec<Value>> {
     })
 }
 
+/// Parses a string, half surrogate pairs replaced as above.
+pub(crate) fn parse_string(text: &str) -> Option<String> {
+    serde_json::from_str(text).or_else(|_| serde_json::from_str(&mend_surrogates(text))).ok()
+}
+
 fn parse(text: &str) -> Value {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&mend_surrogates(text))).unwrap_or_default()
 }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    backlog::Backlog,
     connect_answer::ConnectAnswers,
     engine::{Engine, Requests},
     handshake::Handshake,
@@ -27,6 +28,8 @@ pub(crate) struct Session {
     pub(crate) eio: Eio,
     /// CONNECT answers that still have to be completed on their way out.
     pub(crate) answers: ConnectAnswers,
+    /// Events that wait for their owners.
+    pub(crate) backlog: Arc<Backlog>,
     /// Ends a waiting poll with a NOOP packet.
     pub(crate) release_poll: Notify,
     poll_begun: Notify,
@@ -47,6 +50,14 @@ pub(crate) struct Session {
     slot: Mutex<Option<AddressSlot>>,
 }
 
+/// The bounds of one session.
+pub(crate) struct Bounds {
+    /// How long a closing session waits for its client.
+    pub(crate) linger: Duration,
+    /// Events that may wait for their owners before reading pauses.
+    pub(crate) inbound_queue_len_max: usize,
+}
+
 enum Transport {
     Polling,
     /// A WebSocket is probing; polling goes on until it takes over.
@@ -60,7 +71,7 @@ impl Session {
         eio: Eio,
         engine: Arc<dyn Engine>,
         requests: Requests,
-        linger: Duration,
+        bounds: Bounds,
         registry: Arc<Registry>,
         slot: AddressSlot,
     ) -> Arc<Self> {
@@ -68,6 +79,7 @@ impl Session {
             handshake,
             eio,
             answers: ConnectAnswers::default(),
+            backlog: Backlog::new(bounds.inbound_queue_len_max),
             release_poll: Notify::new(),
             poll_begun: Notify::new(),
             closing: CancellationToken::new(),
@@ -79,7 +91,7 @@ impl Session {
             posting: AtomicBool::new(false),
             engine,
             requests,
-            linger,
+            linger: bounds.linger,
             registry,
             slot: Mutex::new(Some(slot)),
         })

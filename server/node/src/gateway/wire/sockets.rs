@@ -61,11 +61,7 @@ pub(crate) fn build(config: &WireConfig, app: Arc<dyn Application>, tasks: TaskT
         .with_parser(parser)
         .build_svc();
     for namespace in &config.namespaces {
-        let reception = Reception {
-            app: app.clone(),
-            inbound_queue_len_max: config.inbound_queue_len_max,
-            tasks: tasks.clone(),
-        };
+        let reception = Reception { app: app.clone(), tasks: tasks.clone() };
         io.ns(namespace.clone(), reception);
     }
     service
@@ -78,7 +74,6 @@ pub(crate) enum Wired {}
 #[derive(Clone)]
 struct Reception {
     app: Arc<dyn Application>,
-    inbound_queue_len_max: usize,
     tasks: TaskTracker,
 }
 
@@ -138,7 +133,7 @@ impl Reception {
             Err(Refusal { message: "The connection is closed".into() }) // nobody is left to read it
         })?;
         let id = socket_id(&session, &namespace)?;
-        let (sender, receiver) = mpsc::channel(self.inbound_queue_len_max);
+        let (sender, receiver) = mpsc::unbounded_channel();
         let link = Link::new(sender, session.clone(), &socket);
         socket.on_fallback(Incoming(link.clone()));
         socket.on_disconnect(Gone(link.clone()));
