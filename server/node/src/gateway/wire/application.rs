@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::{
     backlog::Place,
     handshake::Handshake,
+    lenient::Malformed,
     outbox::{Ack, Outbox},
 };
 
@@ -72,9 +73,10 @@ pub struct Connection {
 pub struct Event {
     /// Its name.
     pub name: String,
-    /// Its arguments. Binary ones are `{"_placeholder":true,"num":n}`, `n` counting `attachments`. One that is
-    /// JSON but cannot be held (nesting beyond 128 levels, a number out of range) is `null`.
+    /// Its arguments. Binary ones are `{"_placeholder":true,"num":n}`, `n` counting `attachments`.
     pub args: Vec<Value>,
+    /// Some argument is JSON but cannot be held; it is `null` in `args`. Not worth a connection: refuse the event.
+    pub malformed: Option<Malformed>,
     /// Binary arguments; empty for an event that is JSON only.
     pub attachments: Vec<Bytes>,
     /// Present if the client wants an acknowledgement.

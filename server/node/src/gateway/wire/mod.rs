@@ -36,6 +36,7 @@ pub use application::{Admission, Application, Connection, Event, Inbox, Refusal}
 pub use config::{OriginPolicy, Transports, WireConfig};
 pub use gate::{Gate, WireLayer, WireService};
 pub use handshake::{Credentials, Handshake};
+pub use lenient::Malformed;
 pub use outbox::{Ack, AckError, EmitError, Outbox, Payload};
 pub use stream::WireStream;
 

@@ -7,7 +7,6 @@ use std::{
 };
 
 use base64::Engine as _;
-use bytes::Bytes;
 use serde_json::Value as Json;
 use socketioxide::{
     ParserConfig, SocketIo,
@@ -171,8 +170,8 @@ impl MessageHandler<LocalAdapter, Wired> for Incoming {
             Ok(sender) => Ack::new(sender),
             Err(never) => match never {},
         });
-        match decode(value) {
-            Some((name, args, attachments)) => self.0.deliver(Event { name, args, attachments, ack }),
+        match decode(value, ack) {
+            Some(event) => self.0.deliver(event),
             None => {
                 tracing::debug!("a malformed event; closing its connection, as the Node server does");
                 self.0.shut();
@@ -182,17 +181,18 @@ impl MessageHandler<LocalAdapter, Wired> for Incoming {
     }
 }
 
-/// Name, arguments and attachments of an EVENT packet.
-fn decode(value: Value) -> Option<(String, Vec<Json>, Vec<Bytes>)> {
+/// An EVENT packet's content.
+fn decode(value: Value, ack: Option<Ack>) -> Option<Event> {
     let Value::Str(text, attachments) = value else { return None };
-    let mut args = lenient::parse_list(&text)?;
+    let (mut args, malformed) = lenient::parse_list(&text)?;
     let attachments = Vec::from(attachments.unwrap_or_default());
     if args.is_empty() || (!attachments.is_empty() && !args::placeholders_are_sound(&args, attachments.len()))
     {
         return None;
     }
     let Json::String(name) = args.remove(0) else { return None };
-    (!RESERVED_EVENTS.contains(&name.as_str())).then_some((name, args, attachments))
+    let reserved = RESERVED_EVENTS.contains(&name.as_str());
+    (!reserved).then_some(Event { name, args, malformed, attachments, ack })
 }
 
 /// Learns of a socket's end.
