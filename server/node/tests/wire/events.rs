@@ -293,3 +293,17 @@ async fn eio3_clients_get_attachments_by_polling() {
     owned.outbox().emit_binary("b", &payload).expect("room");
     assert_eq!(poller.poll().await, (200, "39:451-[\"b\",{\"_placeholder\":true,\"num\":0}]6:b4AQI=".into()));
 }
+
+#[tokio::test]
+async fn escaped_names_are_read_over_websocket() {
+    let mut server = Server::start(WireConfig::default()).await;
+    let (mut ws, _) = Ws::join(&server, "").await;
+    let mut owned = server.accept().await;
+    ws.send(r#"427["\u00e9t\u00e9","\u00e9"]"#).await;
+    ws.send(r#"42["m"]"#).await;
+    let event = owned.event().await;
+    assert_eq!((event.name.as_str(), event.args), ("été", vec![json!("é")]));
+    event.ack.expect("an ack is asked for").send(&[]).expect("room");
+    assert_eq!(ws.text().await, "437[]");
+    assert_eq!(owned.event().await.name, "m");
+}

@@ -156,6 +156,10 @@ impl Gate {
             if transport != expected || (!upgrade && session.is_websocket()) {
                 return Err(RequestError::BadRequest.into());
             }
+            // As on the Node server, whatever is not revision 4 counts as 3 here.
+            if query.eio.unwrap_or(Eio::V3) != session.eio {
+                return Err(RequestError::BadRequest.into());
+            }
             self.verify_origin(request, upgrade)?;
             return Ok(Verified::Known(session));
         }

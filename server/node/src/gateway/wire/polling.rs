@@ -151,9 +151,13 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
             }
             if accepted { answer::payload(answered.into_body(), false) } else { answered }
         }
-        Err(Unread::TooLarge) => {
+        Err(Unread::TooLarge { to_its_end }) => {
             abort.disarm(); // the Node server keeps the session too
-            answer::empty(StatusCode::PAYLOAD_TOO_LARGE)
+            let mut refused = answer::empty(StatusCode::PAYLOAD_TOO_LARGE);
+            if !to_its_end {
+                refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            refused
         }
         Err(Unread::Broken) => answer::empty(StatusCode::BAD_REQUEST),
     }
@@ -203,7 +207,7 @@ async fn feed(
 }
 
 enum Unread {
-    TooLarge,
+    TooLarge { to_its_end: bool },
     Broken,
 }
 
@@ -216,10 +220,10 @@ async fn read(mut body: Body, max: usize) -> Result<Bytes, Unread> {
         if len <= max {
             whole.extend_from_slice(&data);
         } else if len > max.saturating_mul(DRAIN_FACTOR) {
-            return Err(Unread::TooLarge);
+            return Err(Unread::TooLarge { to_its_end: false });
         }
     }
-    if len > max { Err(Unread::TooLarge) } else { Ok(whole.freeze()) }
+    if len > max { Err(Unread::TooLarge { to_its_end: true }) } else { Ok(whole.freeze()) }
 }
 
 /// Closes the session unless disarmed: the client went away in the middle of a request (the server drops the
