@@ -19,8 +19,11 @@ const FILES: [&str; 8] = [
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-env-changed=SOCKEYE_CLIENT_BUNDLE_DIR");
     let dir = bundle_dir()?;
-    println!("cargo:rerun-if-changed={}", dir.display());
-    println!("cargo:rerun-if-changed={}", dir.join(FILES[0]).display());
+    // Cargo takes a path that is missing for one that has changed, at every build.
+    for path in [&dir, &dir.join(FILES[0])] {
+        let existing = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+        println!("cargo:rerun-if-changed={}", existing.display());
+    }
     let found: Vec<&str> = FILES.into_iter().filter(|file| dir.join(file).is_file()).collect();
     if found.is_empty() {
         println!(

@@ -18,7 +18,7 @@ use sockeye::gateway::wire::{
     Admission, Application, Connection, Event, Gate, Handshake, Payload, Refusal, Wire, WireConfig, WireLayer,
 };
 use tokio::net::TcpListener;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowHeaders, CorsLayer};
 
 /// How long a client may take to acknowledge `emit-with-ack`.
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,7 +69,9 @@ async fn bind(variable: &str, default: u16) -> Result<TcpListener, Box<dyn std::
 }
 
 async fn serve(listener: TcpListener, layer: WireLayer) -> std::io::Result<()> {
-    let app = Router::new().layer(layer).layer(CorsLayer::permissive());
+    // Not "*": that does not cover `Authorization`.
+    let cors = CorsLayer::permissive().allow_headers(AllowHeaders::mirror_request());
+    let app = Router::new().layer(layer).layer(cors);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 

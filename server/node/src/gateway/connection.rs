@@ -21,7 +21,9 @@ use super::{
     hub::{Hub, Membership, Told},
     identity::{Proven, prove, tokens},
     recovery::RecoveryKey,
-    wire::{Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Outbox, Refusal},
+    wire::{
+        Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
+    },
 };
 use crate::config::TrustQueryUser;
 
@@ -277,8 +279,11 @@ impl Owner<'_> {
     }
 
     async fn handle(&mut self, event: Event) -> Result<(), Ended> {
-        let Event { name, args, ack, .. } = event;
+        let Event { name, args, malformed, ack, .. } = event;
         let answer = match self.take() {
+            Decision::Allowed if let Some(why) = malformed => {
+                self.shared.contract.event_refused(&refusal(why))
+            }
             Decision::Allowed => {
                 let gateway = &self.shared.gateway;
                 let caller = Caller {
@@ -351,6 +356,14 @@ impl Owner<'_> {
         let left =
             self.proven.session.map_or(FAR_MS, |session| session.expires_at.millis_since(now).min(FAR_MS));
         Instant::now() + Duration::from_millis(left)
+    }
+}
+
+/// Why an event with such an argument is not handled.
+fn refusal(why: Malformed) -> ChatError {
+    match why {
+        Malformed::TooDeep => ChatError::invalid("too_deep", "The data is nested too deep"),
+        Malformed::OutOfRange => ChatError::invalid("malformed_arguments", "A number is out of range"),
     }
 }
 

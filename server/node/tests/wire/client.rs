@@ -113,7 +113,8 @@ impl Poller {
 
     /// Begins an upgrade: the WebSocket of this session, probed.
     pub(crate) async fn probe(&self, server: &Server, headers: &[(&'static str, &str)]) -> Ws {
-        let query = format!("EIO=4&transport=websocket&sid={}", self.sid);
+        let (_, query) = self.url.split_once('?').expect("a query");
+        let query = query.replace("transport=polling", "transport=websocket");
         let mut ws = Ws::open(server.address, &query, headers).await.expect("a WebSocket");
         ws.send("2probe").await;
         assert_eq!(ws.text().await, "3probe");

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sockeye::gateway::wire::{
-    AckError, Admission, Application, Connection, EmitError, Handshake, Payload, Refusal, WireConfig,
+    AckError, Admission, Application, Connection, EmitError, Handshake, Malformed, Payload, Refusal,
+    WireConfig,
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -163,11 +164,19 @@ async fn odd_but_valid_json_does_not_cost_the_connection() {
     let (mut ws, _) = Ws::join(&server, "").await;
     let mut owned = server.accept().await;
     ws.send(r#"42["m","cut \ud83d",1e999]"#).await;
-    assert_eq!(owned.event().await.args, [json!("cut \u{fffd}"), json!(null)]);
-    ws.send(&format!("42[\"m\",{}1{}]", "[".repeat(1000), "]".repeat(1000))).await;
-    assert_eq!(owned.event().await.args, [json!(null)]);
+    let event = owned.event().await;
+    assert_eq!(event.args, [json!("cut \u{fffd}"), json!(null)]);
+    assert_eq!(event.malformed, Some(Malformed::OutOfRange));
+    for depth in [128, 1000, 100_000] {
+        ws.send(&format!("427[\"m\",{}1{}]", "[".repeat(depth), "]".repeat(depth))).await;
+        let event = owned.event().await;
+        assert_eq!((event.args, event.malformed), (vec![json!(null)], Some(Malformed::TooDeep)));
+        event.ack.expect("an ack is asked for").send(&[json!("no")]).expect("room");
+        assert_eq!(ws.text().await, "437[\"no\"]");
+    }
     ws.send("42[\"m\"]").await;
-    assert_eq!(owned.event().await.name, "m");
+    let event = owned.event().await;
+    assert_eq!((event.name.as_str(), event.malformed), ("m", None));
 }
 
 #[tokio::test]
@@ -271,4 +280,18 @@ async fn eio3_clients_get_attachments_by_polling() {
     let payload = Payload { args, attachments: vec![Bytes::from_static(&[1, 2])] };
     owned.outbox().emit_binary("b", &payload).expect("room");
     assert_eq!(poller.poll().await, (200, "39:451-[\"b\",{\"_placeholder\":true,\"num\":0}]6:b4AQI=".into()));
+}
+
+#[tokio::test]
+async fn escaped_names_are_read_over_websocket() {
+    let mut server = Server::start(WireConfig::default()).await;
+    let (mut ws, _) = Ws::join(&server, "").await;
+    let mut owned = server.accept().await;
+    ws.send(r#"427["\u00e9t\u00e9","\u00e9"]"#).await;
+    ws.send(r#"42["m"]"#).await;
+    let event = owned.event().await;
+    assert_eq!((event.name.as_str(), event.args), ("été", vec![json!("é")]));
+    event.ack.expect("an ack is asked for").send(&[]).expect("room");
+    assert_eq!(ws.text().await, "437[]");
+    assert_eq!(owned.event().await.name, "m");
 }

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     client::{Poller, Ws},
-    server::{Server, until, within},
+    server::{Server, within},
 };
 
 fn impatient() -> WireConfig {
@@ -142,29 +142,84 @@ async fn a_stalled_client_does_not_outlive_its_heartbeat() {
     server.empty().await;
 }
 
+/// What a client sends at once after a time without connection, while its owner has other things to do.
 #[tokio::test]
-async fn a_client_that_floods_is_disconnected_and_what_was_queued_is_received() {
-    let mut server = Server::start(WireConfig { inbound_queue_len_max: 8, ..WireConfig::default() }).await;
+async fn a_burst_over_websocket_waits_in_the_connection() {
+    const EVENTS: usize = 300;
+    let mut server = Server::start(WireConfig { inbound_queue_len_max: 8, ..impatient() }).await;
+    let (ws, _) = Ws::join(&server, "").await;
+    let mut owned = server.accept().await;
+    let (mut sink, mut stream) = futures_util::StreamExt::split(ws.0);
+    let sending = tokio::spawn(async move {
+        // More than any socket buffer takes.
+        let filler = "x".repeat(100_000);
+        for n in 0..EVENTS {
+            let event = Message::text(format!("42[\"m\",{n},\"{filler}\"]"));
+            futures_util::SinkExt::send(&mut sink, event).await.expect("a send");
+        }
+        sink
+    });
+    // The client cannot answer a single ping: its answers wait behind its events.
+    for _ in 0..5 {
+        let ping = within("a ping", futures_util::StreamExt::next(&mut stream)).await;
+        assert_eq!(ping.expect("an open WebSocket").expect("a frame"), Message::text("2"));
+    }
+    assert!(!sending.is_finished(), "everything was read");
+    for n in 0..EVENTS {
+        assert_eq!(owned.event().await.args[0], json!(n));
+    }
+    let sink = within("the sender", sending).await.expect("a sink");
+    let mut ws = Ws(sink.reunite(stream).expect("two halves"));
+    ws.send("42[\"last\"]").await;
+    assert_eq!(owned.event().await.name, "last");
+}
+
+#[tokio::test]
+async fn a_burst_over_polling_is_accepted_when_there_is_room() {
+    const EVENTS: usize = 300;
+    for query in ["EIO=4", "EIO=3"] {
+        let config = WireConfig { inbound_queue_len_max: 8, allow_eio3: true, ..impatient() };
+        let mut server = Server::start(config).await;
+        let poller = Poller::open_with(&server, query).await;
+        let encode = |packets: &[String]| match query {
+            "EIO=4" => packets.join("\x1e"),
+            _ => packets.iter().map(|packet| format!("{}:{packet}", packet.len())).collect(),
+        };
+        if query == "EIO=4" {
+            assert_eq!(poller.post("40").await, 200);
+        }
+        assert!(poller.poll().await.1.contains("40"));
+        let mut owned = server.accept().await;
+        let events: Vec<String> = (0..EVENTS).map(|n| format!("42[\"m\",{n}]")).collect();
+        let body = encode(&events);
+        let posting = tokio::spawn({
+            let poller = poller.clone();
+            async move { poller.post(&body).await }
+        });
+        for _ in 0..5 {
+            // EIO=4: a ping, which the client cannot answer; EIO=3: the answer to the one in its place.
+            let heartbeat = encode(&[if query == "EIO=4" { "2".into() } else { "3".into() }]);
+            assert_eq!(poller.poll().await, (200, heartbeat));
+        }
+        assert!(!posting.is_finished(), "accepted without room");
+        for n in 0..EVENTS {
+            assert_eq!(owned.event().await.args, [json!(n)]);
+        }
+        assert_eq!(within("the POST", posting).await.expect("an answer"), 200);
+        assert!(!owned.outbox().is_closed());
+    }
+}
+
+#[tokio::test]
+async fn an_owner_that_ends_with_events_waiting_gives_their_places_back() {
+    let mut server = Server::start(WireConfig { inbound_queue_len_max: 4, ..WireConfig::default() }).await;
     let (mut ws, _) = Ws::join(&server, "").await;
-    let mut flooded = server.accept().await;
-    let (mut other, _) = Ws::join(&server, "").await;
-    let mut calm = server.accept().await;
-    for n in 0..9 {
+    let owned = server.accept().await;
+    for n in 0..20 {
         ws.send(&format!("42[\"m\",{n}]")).await;
     }
-    until("the flooder to be gone", || flooded.outbox().is_closed()).await;
-    for n in 0..8 {
-        assert_eq!(flooded.event().await.args, [json!(n)]);
-    }
-    assert!(flooded.inbox().recv().await.is_none());
-    ws.closed().await;
-    other.send("42[\"m\"]").await;
-    assert_eq!(calm.event().await.name, "m");
-
-    let (poller, _) = Poller::join(&server, "").await;
-    let mut flooded = server.accept().await;
-    let payload: Vec<String> = (0..9).map(|n| format!("42[\"m\",{n}]")).collect();
-    poller.post(&payload.join("\x1e")).await;
-    flooded.gone().await;
-    until("the flooder to be gone", || server.wire.connection_count() == 1).await;
+    let outbox = owned.outbox().clone();
+    drop(owned);
+    within("the end of the socket", outbox.closed()).await;
+    assert_eq!(ws.text().await, "41");
 }

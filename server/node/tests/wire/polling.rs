@@ -1,5 +1,6 @@
 //! What the engine's long-polling lacks against the Node server, mended.
 
+use http::HeaderValue;
 use sockeye::gateway::wire::WireConfig;
 
 use super::{
@@ -71,8 +72,35 @@ async fn a_body_too_large_is_refused_and_nothing_else_ends() {
     let (poller, _) = Poller::join(&server, "").await;
     let mut owned = server.accept().await;
     assert_eq!(poller.post(&"4".repeat(1001)).await, 413);
+    let endless = poller.http.post(&poller.url).body("4".repeat(10_000)).send().await.expect("an answer");
+    assert_eq!(
+        (endless.status().as_u16(), &endless.headers()["connection"]),
+        (413, &HeaderValue::from_static("close"))
+    );
     assert_eq!(poller.post("42[\"m\"]").await, 200);
     assert_eq!(owned.event().await.name, "m");
+}
+
+#[tokio::test]
+async fn a_body_is_read_as_the_node_server_reads_it() {
+    let mut server = Server::start(WireConfig {
+        allow_eio3: true,
+        namespaces: vec!["/".into(), "/a".into()],
+        ..WireConfig::default()
+    })
+    .await;
+    let (poller, _) = Poller::join(&server, "").await;
+    let mut owned = server.accept().await;
+    // In lines, as Android's Base64 writes; names escaped, as Python's json does.
+    let body = "451-[\"\\u00e9t\\u00e9\",{\"_placeholder\":true,\"num\":0}]\x1ebAQID\nBA==\n";
+    assert_eq!(poller.post(body).await, 200);
+    let event = owned.event().await;
+    assert_eq!((event.name.as_str(), &event.attachments[0][..]), ("été", &[1, 2, 3, 4][..]));
+
+    let old = Poller::open_with(&server, "EIO=3").await;
+    let _main = server.accept().await;
+    assert_eq!(old.post("12:40/a?token=x").await, 200);
+    assert_eq!(server.accept().await.connection.namespace, "/a");
 }
 
 #[tokio::test]

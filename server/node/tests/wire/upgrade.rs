@@ -119,3 +119,15 @@ async fn a_websocket_message_too_large_ends_the_session() {
     ws.closed().await;
     server.empty().await;
 }
+
+#[tokio::test]
+async fn a_session_is_not_served_in_another_revision() {
+    let mut server = Server::start(WireConfig { allow_eio3: true, ..WireConfig::default() }).await;
+    let (poller, _) = Poller::join(&server, "").await;
+    let _owned = server.accept().await;
+    let other = Poller { url: poller.url.replace("EIO=4", "EIO=3"), ..poller.clone() };
+    assert_eq!(other.poll().await, (400, r#"{"code":3,"message":"Bad request"}"#.into()));
+    let query = format!("EIO=3&transport=websocket&sid={}", poller.sid);
+    assert!(Ws::open(server.address, &query, &[]).await.is_err());
+    assert_eq!(poller.post("42[\"m\"]").await, 200);
+}

@@ -8,7 +8,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
+    backlog::Place,
     handshake::Handshake,
+    lenient::Malformed,
     outbox::{Ack, Outbox},
 };
 
@@ -71,23 +73,34 @@ pub struct Connection {
 pub struct Event {
     /// Its name.
     pub name: String,
-    /// Its arguments. Binary ones are `{"_placeholder":true,"num":n}`, `n` counting `attachments`. One that is
-    /// JSON but cannot be held (nesting beyond 128 levels, a number out of range) is `null`.
+    /// Its arguments. Binary ones are `{"_placeholder":true,"num":n}`, `n` counting `attachments`.
     pub args: Vec<Value>,
+    /// Some argument is JSON but cannot be held; it is `null` in `args`. Not worth a connection: refuse the event.
+    pub malformed: Option<Malformed>,
     /// Binary arguments; empty for an event that is JSON only.
     pub attachments: Vec<Bytes>,
     /// Present if the client wants an acknowledgement.
     pub ack: Option<Ack>,
 }
 
-/// The events of one socket, in the order they were sent.
+/// The events of one socket, in the order they were sent. Their number is bounded by the transport, which is not
+/// read while [`inbound_queue_len_max`](super::WireConfig::inbound_queue_len_max) of them wait. Acknowledgements
+/// come by the same way: an owner that waits for one without receiving may wait in vain.
 #[derive(Debug)]
-pub struct Inbox(pub(crate) mpsc::Receiver<Box<Event>>);
+pub struct Inbox(pub(crate) mpsc::UnboundedReceiver<Box<Waiting>>);
+
+/// An event with its place in the session's backlog.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) event: Event,
+    /// Given up when the event is received, or dropped with it.
+    pub(crate) _place: Place,
+}
 
 impl Inbox {
     /// The next event; `None` when the socket is gone and everything it had sent has been received.
     /// Cancel-safe.
     pub async fn recv(&mut self) -> Option<Event> {
-        self.0.recv().await.map(|event| *event)
+        self.0.recv().await.map(|waiting| waiting.event)
     }
 }

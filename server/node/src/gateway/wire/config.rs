@@ -23,7 +23,8 @@ pub struct WireConfig {
     pub allow_eio3: bool,
     /// Packets that may wait for one client; beyond it [`EmitError::Full`](super::EmitError::Full).
     pub outbound_queue_len_max: usize,
-    /// Events of one socket that may wait for its owner; beyond it the client is disconnected.
+    /// Events of one session that may wait for their owners; beyond it nothing more is read from the client (what
+    /// has been read already may exceed it, by no more than one read of a few kilobytes).
     pub inbound_queue_len_max: usize,
     /// A WebSocket whose peer accepts no byte for this long, while there is something to send, is closed.
     pub write_stall_after: Duration,
@@ -64,6 +65,11 @@ impl WireConfig {
     /// the time-out to deliver it. The second on top keeps the engine's own, more exact, timer first.
     pub(crate) fn silence_max(&self) -> Duration {
         self.ping_interval + self.ping_timeout + Duration::from_secs(1)
+    }
+
+    /// How often the gate shows the engine a sign of life from a client whose own heartbeats wait to be read.
+    pub(crate) fn vouch_every(&self) -> Duration {
+        self.ping_timeout / 3
     }
 
     /// The engine's timer starts when the session opens, the client's when the answer arrives; a few milliseconds

@@ -71,7 +71,7 @@ fn untyped_attachment(packet: &str) -> Option<&str> {
 }
 
 /// Where the first `units` UTF-16 code units of `text` end.
-fn end_of(text: &str, units: usize) -> Option<usize> {
+pub(crate) fn end_of(text: &str, units: usize) -> Option<usize> {
     let mut seen = 0;
     for (at, char) in text.char_indices() {
         if seen >= units {

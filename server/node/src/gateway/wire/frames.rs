@@ -2,8 +2,8 @@
 //! bytes. Everything else is `tungstenite`'s, behind the engine.
 
 pub(crate) const FIN: u8 = 0x80;
-const MASKED: u8 = 0x80;
-const OPCODE: u8 = 0x0f;
+pub(crate) const MASKED: u8 = 0x80;
+pub(crate) const OPCODE: u8 = 0x0f;
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
@@ -57,7 +57,7 @@ pub(crate) fn server_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn push_len(frame: &mut Vec<u8>, len: usize, mask_bit: u8) {
+pub(crate) fn push_len(frame: &mut Vec<u8>, len: usize, mask_bit: u8) {
     match (u8::try_from(len), u16::try_from(len)) {
         (Ok(short), _) if short <= 125 => frame.push(mask_bit | short),
         (_, Ok(medium)) => {

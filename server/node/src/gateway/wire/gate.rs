@@ -27,10 +27,13 @@ use super::{
     handshake::{self, Handshake},
     polling,
     query::{Eio, EngineQuery, TransportName},
-    session::{AddressSlot, Registry, Session, Tether},
+    session::{AddressSlot, Bounds, Registry, Session, Tether},
     stream::WireStream,
     upgrade,
 };
+
+/// How long a draining server waits for one client to take what is queued for it and its CLOSE.
+const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
 /// The verification layer over one engine. [`Wire`](super::Wire) is a gate over `socketioxide`; a bare
 /// `engineioxide` server is put behind one with [`Gate::new`].
@@ -79,13 +82,14 @@ impl Gate {
     }
 
     /// Refuses new sessions (503) and closes all open ones, evenly spread over the given time, so that clients
-    /// reconnect elsewhere without a stampede. Returns when all are gone or can only be waiting for a poll.
+    /// reconnect elsewhere without a stampede. Returns when all are gone; one whose client does not take its CLOSE
+    /// is cut off a second later.
     pub async fn close(&self, spread_over: Duration) {
         self.draining.store(true, Ordering::Release);
         let sessions = self.registry.all();
         let pause = spread_over / u32::try_from(sessions.len().max(1)).unwrap_or(u32::MAX);
         for session in &sessions {
-            session.close();
+            session.close_within(DRAIN_LINGER);
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
@@ -124,10 +128,7 @@ impl Gate {
                 polling::open(&self, &parts, query, eio, slot).await
             }
             Err(Refused::Request(error)) => error.answer(),
-            Err(Refused::Draining) => answer::json(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "{\"code\":4,\"message\":\"Server is shutting down, reconnect\"}".into(),
-            ),
+            Err(Refused::Draining) => draining(),
         }
     }
 
@@ -153,6 +154,10 @@ impl Gate {
             };
             // A plain request to a session on WebSocket is a mismatch too, whatever it calls itself.
             if transport != expected || (!upgrade && session.is_websocket()) {
+                return Err(RequestError::BadRequest.into());
+            }
+            // As on the Node server, whatever is not revision 4 counts as 3 here.
+            if query.eio.unwrap_or(Eio::V3) != session.eio {
                 return Err(RequestError::BadRequest.into());
             }
             self.verify_origin(request, upgrade)?;
@@ -207,10 +212,14 @@ impl Gate {
         let may_upgrade = transport == TransportName::Polling && self.config.transports.websocket;
         let (base64_only, parameters) = (query.base64_only, query.parameters);
         let handshake = Handshake::new(parts, parameters, eio.number(), address, hops, may_upgrade);
-        let linger = self.config.write_stall_after;
+        let bounds = Bounds {
+            linger: self.config.write_stall_after,
+            inbound_queue_len_max: self.config.inbound_queue_len_max,
+        };
         let (engine, requests, registry) =
             (self.engine.clone(), self.requests.clone(), self.registry.clone());
-        let session = Session::new(Arc::new(handshake), eio, engine, requests, linger, registry, slot);
+        let handshake = Arc::new(handshake);
+        let session = Session::new(handshake, eio, engine, requests, bounds, registry, slot);
         let tether = Tether::new(session.clone());
         let opened = self.engine.http(self.requests.open(eio, base64_only, tether)).await;
         let Some(sid) = opened_sid(&opened) else {
@@ -218,6 +227,10 @@ impl Gate {
             return Err(answer::empty(StatusCode::INTERNAL_SERVER_ERROR));
         };
         self.registry.insert(sid, &session);
+        if self.draining.load(Ordering::Acquire) {
+            session.kill(); // `close` may have counted the open sessions before this one
+            return Err(draining());
+        }
         if eio == Eio::V4 && !self.take_first_ping(&session).await {
             session.kill();
             return Err(answer::empty(StatusCode::INTERNAL_SERVER_ERROR));
@@ -275,6 +288,11 @@ impl From<RequestError> for Refused {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
     }
+}
+
+fn draining() -> Answer {
+    let body = "{\"code\":4,\"message\":\"Server is shutting down, reconnect\"}";
+    answer::json(StatusCode::SERVICE_UNAVAILABLE, body.into())
 }
 
 fn opened_sid(answer: &Answer) -> Option<String> {

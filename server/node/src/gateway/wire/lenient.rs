@@ -3,17 +3,65 @@
 
 use serde_json::{Value, value::RawValue};
 
-/// Parses a list of arguments. Half surrogate pairs become U+FFFD; an argument that cannot be held at all
-/// becomes `null`, for the application to refuse. `None`: not a JSON list.
-pub(crate) fn parse_list(text: &str) -> Option<Vec<Value>> {
-    serde_json::from_str(text).ok().or_else(|| {
-        let raw: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-        Some(raw.into_iter().map(|one| parse(one.get())).collect())
-    })
+/// An argument that cannot be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// Lists and objects nested in more than 127 others.
+    TooDeep,
+    /// A number out of range.
+    OutOfRange,
 }
 
-fn parse(text: &str) -> Value {
-    serde_json::from_str(text).or_else(|_| serde_json::from_str(&mend_surrogates(text))).unwrap_or_default()
+/// Levels of lists and objects that can be held.
+const DEPTH_MAX: usize = 127;
+
+/// Parses a list of arguments. Half surrogate pairs become U+FFFD; an argument that cannot be held at all
+/// becomes `null`, and the list malformed, for the application to refuse. `None`: not a JSON list.
+pub(crate) fn parse_list(text: &str) -> Option<(Vec<Value>, Option<Malformed>)> {
+    if let Ok(list) = serde_json::from_str(text) {
+        return Some((list, None));
+    }
+    let raw: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+    let mut malformed = None;
+    let list = raw.into_iter().map(|one| {
+        parse(one.get()).unwrap_or_else(|why| {
+            malformed = Some(why);
+            Value::Null
+        })
+    });
+    Some((list.collect(), malformed))
+}
+
+/// Parses a string, half surrogate pairs replaced as above.
+pub(crate) fn parse_string(text: &str) -> Option<String> {
+    serde_json::from_str(text).or_else(|_| serde_json::from_str(&mend_surrogates(text))).ok()
+}
+
+fn parse(text: &str) -> Result<Value, Malformed> {
+    serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&mend_surrogates(text)))
+        .map_err(|_| if depth(text) > DEPTH_MAX { Malformed::TooDeep } else { Malformed::OutOfRange })
+}
+
+/// How many lists and objects of a JSON text are open at once at most.
+fn depth(text: &str) -> usize {
+    let (mut open, mut most) = (0usize, 0);
+    let mut bytes = text.bytes();
+    let mut in_string = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' => drop(bytes.next()),
+            _ if in_string => {}
+            b'[' | b'{' => {
+                open += 1;
+                most = most.max(open);
+            }
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
 }
 
 /// Replaces escapes of half surrogate pairs.
@@ -55,13 +103,21 @@ mod tests {
     fn half_pairs_are_replaced_and_whole_ones_kept() {
         let parsed = parse_list(r#"["m","a\ud83d","\ude00b","\ud83d\ude00","\\ud83d",{"k\udfff":1}]"#);
         let expected = json!(["m", "a\u{fffd}", "\u{fffd}b", "😀", "\\ud83d", {"k\u{fffd}": 1}]);
-        assert_eq!(parsed.map(Value::from), Some(expected));
+        let (list, malformed) = parsed.expect("a list");
+        assert_eq!((Value::from(list), malformed), (expected, None));
     }
 
     #[test]
-    fn what_cannot_be_held_is_null() {
-        let deep = format!("[\"m\",{}{},1e999,2]", "[".repeat(500), "]".repeat(500));
-        assert_eq!(parse_list(&deep).map(Value::from), Some(json!(["m", null, null, 2])));
+    fn what_cannot_be_held_is_null_and_says_why() {
+        let nested = |depth: usize| format!("{}\"[\\\"[\"{}", "[".repeat(depth), "]".repeat(depth));
+        let malformed = |args: &str| parse_list(&format!("[\"m\",{args}]")).expect("a list").1;
+        assert_eq!(malformed(&nested(DEPTH_MAX)), None);
+        for depth in [DEPTH_MAX + 1, 100_000] {
+            assert_eq!(malformed(&nested(depth)), Some(Malformed::TooDeep));
+        }
+        assert_eq!(malformed("1e999"), Some(Malformed::OutOfRange));
+        let (list, _) = parse_list("[\"m\",1e999,2]").expect("a list");
+        assert_eq!(list, [json!("m"), json!(null), json!(2)]);
         assert_eq!(parse_list("[\"m\"]x"), None);
         assert_eq!(parse_list("{}"), None);
     }
@@ -72,8 +128,8 @@ mod tests {
             parts in proptest::collection::vec(prop_oneof!["\\\\u[dD][89abcdefAC-F][0-9a-f]{2}", "[a-zé😀]", r"\\\\", r"\\n"], 0..12)
         ) {
             let text = format!("[\"{}\"]", parts.concat());
-            let parsed = parse_list(&text).expect("a list");
-            prop_assert!(parsed[0].is_string(), "{}", text);
+            let (list, malformed) = parse_list(&text).expect("a list");
+            prop_assert!(list[0].is_string() && malformed.is_none(), "{}", text);
         }
 
         #[test]

@@ -7,6 +7,7 @@
 mod answer;
 mod application;
 mod args;
+mod backlog;
 mod bundle;
 mod config;
 mod connect_answer;
@@ -16,9 +17,12 @@ mod exchange;
 mod frames;
 mod gate;
 mod handshake;
+mod head;
+mod incoming;
 mod lenient;
 mod outbox;
 mod outgoing;
+mod payload;
 mod polling;
 mod query;
 mod session;
@@ -35,6 +39,7 @@ pub use application::{Admission, Application, Connection, Event, Inbox, Refusal}
 pub use config::{OriginPolicy, Transports, WireConfig};
 pub use gate::{Gate, WireLayer, WireService};
 pub use handshake::{Credentials, Handshake};
+pub use lenient::Malformed;
 pub use outbox::{Ack, AckError, EmitError, Outbox, Payload};
 pub use shared::SharedEvent;
 pub use stream::WireStream;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    application::Event,
+    application::{Event, Waiting},
     args::{BinaryArgs, JsonArgs, RawArgs, Reply},
     session::{Session, locked},
     shared::SharedEvent,
@@ -182,7 +182,7 @@ impl Ack {
 /// What ties an application's connection to its socket.
 #[derive(Debug)]
 pub(crate) struct Link {
-    inbox: Mutex<Option<mpsc::Sender<Box<Event>>>>,
+    inbox: Mutex<Option<mpsc::UnboundedSender<Box<Waiting>>>>,
     pub(crate) gone: CancellationToken,
     pub(crate) session: Arc<Session>,
     socket: Weak<Socket>,
@@ -190,7 +190,7 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(
-        inbox: mpsc::Sender<Box<Event>>,
+        inbox: mpsc::UnboundedSender<Box<Waiting>>,
         session: Arc<Session>,
         socket: &Arc<Socket>,
     ) -> Arc<Self> {
@@ -202,16 +202,12 @@ impl Link {
         })
     }
 
-    /// Queues an event for the owner. A client that sends faster than its owner works is cut off.
+    /// Queues an event for the owner. The transport has seen to it that there is room.
     pub(crate) fn deliver(&self, event: Event) {
-        let overflowed = match &*locked(&self.inbox) {
-            Some(inbox) => matches!(inbox.try_send(Box::new(event)), Err(mpsc::error::TrySendError::Full(_))),
-            None => false,
-        };
-        if overflowed {
-            tracing::warn!("a client sent more events than may wait for their owner; disconnecting it");
-            self.shut();
-            self.session.kill();
+        if let Some(inbox) = &*locked(&self.inbox) {
+            let waiting = Waiting { event, _place: self.session.backlog.place() };
+            // An owner that has dropped its inbox wants no more events.
+            let _ = inbox.send(Box::new(waiting));
         }
     }
 

@@ -39,11 +39,6 @@ impl Default for State {
 }
 
 impl OutgoingFrames {
-    /// Whether the last frame is complete.
-    pub(crate) fn at_boundary(&self) -> bool {
-        matches!(self.state, State::Header { len: 0, .. })
-    }
-
     /// Looks at bytes to be written.
     pub(crate) fn next(&mut self, bytes: &[u8], exchange: Exchange<'_>) -> Step {
         if !matches!(self.state, State::Held(_)) {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::{Request, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use super::{
     answer::{self, Answer, RequestError},
     eio3,
     gate::Gate,
+    payload::{self, Encoding, Packet},
     query::{Eio, EngineQuery, TransportName},
     session::{AddressSlot, Session},
 };
@@ -52,6 +53,8 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
         return gate.engine.http(request).await;
     };
     let abort = CloseOnDrop::new(&session);
+    // What is queued before the closing has to go out with or before the CLOSE packet.
+    let closing = session.closing.is_cancelled();
     let (begun, probing) = (Instant::now(), session.is_probing());
     if probing {
         tokio::time::sleep(PROBE_SETTLES_IN).await;
@@ -66,7 +69,8 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
     };
     let polled = tokio::select! {
         biased;
-        polled = gate.engine.http(request) => polled,
+        // Without the runtime's interference "pending" means that nothing is queued.
+        polled = tokio::task::unconstrained(gate.engine.http(request)) => polled,
         () = session.closing.cancelled() => {
             abort.disarm();
             session.end_engine_session().await;
@@ -82,7 +86,6 @@ pub(crate) async fn poll(gate: &Gate, session: Arc<Session>) -> Answer {
     if probing && session.is_websocket() && begun.elapsed() < OVERTAKEN_BY {
         return RequestError::BadRequest.answer(); // the same, only later
     }
-    let closing = session.closing.is_cancelled();
     if closing && polled.status() == StatusCode::OK {
         session.end_engine_session().await;
     }
@@ -137,8 +140,7 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
             if left && tokio::time::timeout(OVERTAKEN_BY, session.poll_begun()).await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(1)).await; // until the engine has it, too
             }
-            let request = gate.requests.post(session.eio, session.sid(), content_type, body);
-            let answered = gate.engine.http(request).await;
+            let answered = feed(gate, &session, content_type, body).await;
             let accepted = answered.status() == StatusCode::OK;
             // What is no payload ends the session, unless a WebSocket took it over in the meantime.
             if accepted || session.is_websocket() {
@@ -149,16 +151,63 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
             }
             if accepted { answer::payload(answered.into_body(), false) } else { answered }
         }
-        Err(Unread::TooLarge) => {
+        Err(Unread::TooLarge { to_its_end }) => {
             abort.disarm(); // the Node server keeps the session too
-            answer::empty(StatusCode::PAYLOAD_TOO_LARGE)
+            let mut refused = answer::empty(StatusCode::PAYLOAD_TOO_LARGE);
+            if !to_its_end {
+                refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            refused
         }
         Err(Unread::Broken) => answer::empty(StatusCode::BAD_REQUEST),
     }
 }
 
+/// Hands packets to the engine as there is room for them. The client's heartbeats wait with them, or behind this
+/// POST, so it is vouched for meanwhile.
+async fn feed(
+    gate: &Gate,
+    session: &Arc<Session>,
+    content_type: Option<&HeaderValue>,
+    body: Bytes,
+) -> Answer {
+    let encoding = match session.eio {
+        Eio::V4 => Encoding::V4,
+        Eio::V3 if content_type.is_some_and(|value| value == "application/octet-stream") => {
+            Encoding::V3Binary
+        }
+        Eio::V3 => Encoding::V3Text,
+    };
+    let to_engine = async |body| {
+        gate.engine.http(gate.requests.post(session.eio, session.sid(), content_type, body)).await
+    };
+    let Some(mut packets) = payload::split(&body, encoding) else { return to_engine(body).await };
+    if let Some(close) = packets.iter().position(Packet::is_close) {
+        packets.truncate(close + 1);
+    }
+    let mut rest = &packets[..];
+    loop {
+        let room = tokio::select! {
+            biased;
+            room = session.backlog.wait_for_room() => room,
+            () = session.ended.cancelled() => return RequestError::UnknownSid.answer(),
+            () = tokio::time::sleep(gate.config.vouch_every()) => {
+                let alive = session.eio.payload(session.eio.heartbeat()).into();
+                gate.engine.http(gate.requests.post(session.eio, session.sid(), None, alive)).await;
+                continue;
+            }
+        };
+        let (now, later) = rest.split_at(rest.len().min(room));
+        let answered = to_engine(payload::join(now, encoding)).await;
+        if later.is_empty() || answered.status() != StatusCode::OK {
+            return answered;
+        }
+        rest = later;
+    }
+}
+
 enum Unread {
-    TooLarge,
+    TooLarge { to_its_end: bool },
     Broken,
 }
 
@@ -171,10 +220,10 @@ async fn read(mut body: Body, max: usize) -> Result<Bytes, Unread> {
         if len <= max {
             whole.extend_from_slice(&data);
         } else if len > max.saturating_mul(DRAIN_FACTOR) {
-            return Err(Unread::TooLarge);
+            return Err(Unread::TooLarge { to_its_end: false });
         }
     }
-    if len > max { Err(Unread::TooLarge) } else { Ok(whole.freeze()) }
+    if len > max { Err(Unread::TooLarge { to_its_end: true }) } else { Ok(whole.freeze()) }
 }
 
 /// Closes the session unless disarmed: the client went away in the middle of a request (the server drops the

@@ -28,6 +28,14 @@ impl Eio {
         }
     }
 
+    /// The packet by which a client shows that it is alive.
+    pub(crate) fn heartbeat(self) -> &'static str {
+        match self {
+            Self::V3 => "2",
+            Self::V4 => "3",
+        }
+    }
+
     /// Whether a client's payload says that it leaves.
     pub(crate) fn closes(self, payload: &[u8]) -> bool {
         match self {

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    backlog::Backlog,
     connect_answer::ConnectAnswers,
     engine::{Engine, Requests},
     exchange::Exchange,
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) answers: ConnectAnswers,
     /// Shared events whose markers are on their way out.
     pub(crate) shared: SharedQueue,
+    /// Events that wait for their owners.
+    pub(crate) backlog: Arc<Backlog>,
     /// Ends a waiting poll with a NOOP packet.
     pub(crate) release_poll: Notify,
     poll_begun: Notify,
@@ -51,6 +54,14 @@ pub(crate) struct Session {
     slot: Mutex<Option<AddressSlot>>,
 }
 
+/// The bounds of one session.
+pub(crate) struct Bounds {
+    /// How long a closing session waits for its client.
+    pub(crate) linger: Duration,
+    /// Events that may wait for their owners before reading pauses.
+    pub(crate) inbound_queue_len_max: usize,
+}
+
 enum Transport {
     Polling,
     /// A WebSocket is probing; polling goes on until it takes over.
@@ -64,7 +75,7 @@ impl Session {
         eio: Eio,
         engine: Arc<dyn Engine>,
         requests: Requests,
-        linger: Duration,
+        bounds: Bounds,
         registry: Arc<Registry>,
         slot: AddressSlot,
     ) -> Arc<Self> {
@@ -73,6 +84,7 @@ impl Session {
             eio,
             answers: ConnectAnswers::default(),
             shared: SharedQueue::default(),
+            backlog: Backlog::new(bounds.inbound_queue_len_max),
             release_poll: Notify::new(),
             poll_begun: Notify::new(),
             closing: CancellationToken::new(),
@@ -84,7 +96,7 @@ impl Session {
             posting: AtomicBool::new(false),
             engine,
             requests,
-            linger,
+            linger: bounds.linger,
             registry,
             slot: Mutex::new(Some(slot)),
         })
@@ -145,16 +157,20 @@ impl Session {
 
     /// Closes the transport after what is queued has been sent, as far as the client takes it.
     pub(crate) fn close(self: &Arc<Self>) {
-        if self.closing.is_cancelled() {
-            return;
+        if !self.closing.is_cancelled() {
+            self.close_within(self.linger);
         }
+    }
+
+    /// The same, with another bound on how long the client is waited for.
+    pub(crate) fn close_within(self: &Arc<Self>, linger: Duration) {
         self.closing.cancel();
         if let Transport::WebSocket(control) = &*locked(&self.transport) {
             control.close();
         }
         let session = self.clone();
         spawn(async move {
-            if tokio::time::timeout(session.linger, session.ended.cancelled()).await.is_err() {
+            if tokio::time::timeout(linger, session.ended.cancelled()).await.is_err() {
                 session.kill();
             }
         });
@@ -164,13 +180,12 @@ impl Session {
     pub(crate) fn kill(self: &Arc<Self>) {
         self.killed.store(true, Ordering::Release);
         self.closing.cancel();
-        match &*locked(&self.transport) {
-            Transport::WebSocket(control) => control.kill(),
-            Transport::Polling | Transport::Probing => {
-                let session = self.clone();
-                spawn(async move { session.end_engine_session().await });
-            }
+        if let Transport::WebSocket(control) = &*locked(&self.transport) {
+            control.kill();
         }
+        // Over WebSocket, too: the engine may be in the middle of its upgrade, where it does not read.
+        let session = self.clone();
+        spawn(async move { session.end_engine_session().await });
     }
 
     /// The WebSocket handed to the engine is closed. If that was half-way through its upgrade, the engine has

@@ -7,7 +7,6 @@ use std::{
 };
 
 use base64::Engine as _;
-use bytes::Bytes;
 use serde_json::Value as Json;
 use socketioxide::{
     ParserConfig, SocketIo,
@@ -62,11 +61,7 @@ pub(crate) fn build(config: &WireConfig, app: Arc<dyn Application>, tasks: TaskT
         .with_parser(parser)
         .build_svc();
     for namespace in &config.namespaces {
-        let reception = Reception {
-            app: app.clone(),
-            inbound_queue_len_max: config.inbound_queue_len_max,
-            tasks: tasks.clone(),
-        };
+        let reception = Reception { app: app.clone(), tasks: tasks.clone() };
         io.ns(namespace.clone(), reception);
     }
     service
@@ -79,7 +74,6 @@ pub(crate) enum Wired {}
 #[derive(Clone)]
 struct Reception {
     app: Arc<dyn Application>,
-    inbound_queue_len_max: usize,
     tasks: TaskTracker,
 }
 
@@ -105,8 +99,17 @@ impl ConnectHandler<LocalAdapter, Wired> for Reception {
         let owner = Owner(connection.outbox.link.clone());
         let app = self.app.clone();
         self.tasks.spawn(async move {
-            let _owner = owner;
-            app.serve(connection).await;
+            let served = app.serve(connection);
+            tokio::pin!(served);
+            tokio::select! {
+                biased;
+                () = &mut served => {}
+                // The engine tells a socket of its end only if that was complete when the session ended.
+                () = owner.0.session.ended.cancelled() => {
+                    owner.0.shut();
+                    served.await;
+                }
+            }
         });
     }
 }
@@ -125,9 +128,12 @@ impl Reception {
             return Err(Refusal { message: "Invalid payload".into() });
         };
         let namespace = socket.ns().to_owned();
-        let admission = self.app.admit(&session.handshake, &namespace, &auth).await?;
+        let admitted = self.app.admit(&session.handshake, &namespace, &auth);
+        let admission = session.ended.run_until_cancelled(admitted).await.unwrap_or_else(|| {
+            Err(Refusal { message: "The connection is closed".into() }) // nobody is left to read it
+        })?;
         let id = socket_id(&session, &namespace)?;
-        let (sender, receiver) = mpsc::channel(self.inbound_queue_len_max);
+        let (sender, receiver) = mpsc::unbounded_channel();
         let link = Link::new(sender, session.clone(), &socket);
         socket.on_fallback(Incoming(link.clone()));
         socket.on_disconnect(Gone(link.clone()));
@@ -165,8 +171,8 @@ impl MessageHandler<LocalAdapter, Wired> for Incoming {
             Ok(sender) => Ack::new(sender),
             Err(never) => match never {},
         });
-        match decode(value) {
-            Some((name, args, attachments)) => self.0.deliver(Event { name, args, attachments, ack }),
+        match decode(value, ack) {
+            Some(event) => self.0.deliver(event),
             None => {
                 tracing::debug!("a malformed event; closing its connection, as the Node server does");
                 self.0.shut();
@@ -176,17 +182,18 @@ impl MessageHandler<LocalAdapter, Wired> for Incoming {
     }
 }
 
-/// Name, arguments and attachments of an EVENT packet.
-fn decode(value: Value) -> Option<(String, Vec<Json>, Vec<Bytes>)> {
+/// An EVENT packet's content.
+fn decode(value: Value, ack: Option<Ack>) -> Option<Event> {
     let Value::Str(text, attachments) = value else { return None };
-    let mut args = lenient::parse_list(&text)?;
+    let (mut args, malformed) = lenient::parse_list(&text)?;
     let attachments = Vec::from(attachments.unwrap_or_default());
     if args.is_empty() || (!attachments.is_empty() && !args::placeholders_are_sound(&args, attachments.len()))
     {
         return None;
     }
     let Json::String(name) = args.remove(0) else { return None };
-    (!RESERVED_EVENTS.contains(&name.as_str())).then_some((name, args, attachments))
+    let reserved = RESERVED_EVENTS.contains(&name.as_str());
+    (!reserved).then_some(Event { name, args, malformed, attachments, ack })
 }
 
 /// Learns of a socket's end.

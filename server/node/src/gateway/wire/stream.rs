@@ -2,7 +2,8 @@
 //!
 //! It adds what the engine lacks: a bound on how long a peer may refuse bytes or stay silent (the engine's
 //! writer awaits the socket without looking at cancellation, and a session is reported as gone only after the
-//! writer let go), a switch to end it, and what is exchanged on the way out (completed CONNECT answers, shared events).
+//! writer let go), a switch to end it, back-pressure, and what is exchanged on the way out (completed CONNECT
+//! answers, shared events).
 
 use std::{
     io,
@@ -11,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -25,7 +26,8 @@ use tokio::{
 };
 
 use super::{
-    frames::{self, CLOSE},
+    frames,
+    incoming::IncomingFrames,
     outgoing::{OutgoingFrames, Step},
     session::Session,
 };
@@ -40,7 +42,7 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// The engine sees the end of the stream; what it has queued still goes out.
+    /// The engine is told that the client leaves; what it has queued still goes out, then a CLOSE frame.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
         self.reader.wake();
@@ -62,11 +64,16 @@ impl Control {
     }
 }
 
+/// Bytes read at once when they may have to be held.
+const HELD_READ_LEN_MAX: usize = 2048;
+
 /// How patient a stream is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     pub(crate) write_stall_after: Duration,
     pub(crate) silence_max: Duration,
+    /// How often the engine must see a sign of life from a client whose own cannot be read yet.
+    pub(crate) vouch_every: Duration,
 }
 
 /// See the module.
@@ -77,6 +84,14 @@ pub struct WireStream {
     patience: Patience,
     /// Bytes the engine reads before those of the connection.
     replay: Vec<u8>,
+    /// Bytes read that cannot be passed on yet.
+    held: Vec<u8>,
+    incoming: IncomingFrames,
+    /// The engine has been told that the client leaves.
+    said_close: bool,
+    /// Whether reading has paused since the client was last vouched for, and when that was.
+    paused: bool,
+    vouched_at: Instant,
     /// Bytes the engine writes first that the client already got from the gate.
     swallow_len: usize,
     outgoing: OutgoingFrames,
@@ -95,10 +110,16 @@ impl WireStream {
         control: Arc<Control>,
         patience: Patience,
         replay: Vec<u8>,
+        held: Vec<u8>,
         swallow_len: usize,
     ) -> Self {
         Self {
             io,
+            incoming: IncomingFrames::new(session.eio),
+            said_close: false,
+            paused: false,
+            vouched_at: Instant::now(),
+            held,
             session,
             control,
             patience,
@@ -154,7 +175,7 @@ impl WireStream {
             self.stall = None;
             return result;
         }
-        let Patience { write_stall_after, silence_max } = self.patience;
+        let Patience { write_stall_after, silence_max, .. } = self.patience;
         let (since, timer) =
             self.stall.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(Duration::ZERO))));
         let deadline = (*since + write_stall_after).min(self.last_read + silence_max);
@@ -182,13 +203,6 @@ impl WireStream {
 
 impl Drop for WireStream {
     fn drop(&mut self) {
-        // After `Control::close` the engine's writer takes the connection for broken and sends no CLOSE frame.
-        let whole = self.pending.is_empty() && self.outgoing.at_boundary();
-        if whole && self.control.closing.load(Ordering::Acquire) && self.control.check().is_ok() {
-            let frame = frames::server_frame(CLOSE, &[]);
-            // Best effort: if there is no room, the connection just ends.
-            let _ = Pin::new(&mut self.io).poll_write(&mut Context::from_waker(Waker::noop()), &frame);
-        }
         self.session.websocket_gone();
     }
 }
@@ -204,25 +218,110 @@ impl AsyncRead for WireStream {
         let this = self.get_mut();
         this.control.reader.register(cx.waker());
         this.control.check()?;
-        if !this.replay.is_empty() {
-            let len = this.replay.len().min(buf.remaining());
-            buf.put_slice(&this.replay[..len]);
-            this.replay.drain(..len);
-            if this.replay.is_empty() {
-                this.replay = Vec::new();
+        loop {
+            if !this.replay.is_empty() {
+                this.play(buf);
+                return Poll::Ready(Ok(()));
             }
-            return Poll::Ready(Ok(()));
-        }
-        if this.control.closing.load(Ordering::Acquire) {
-            return Poll::Ready(Ok(())); // zero bytes: the end
-        }
-        match Pin::new(&mut this.io).poll_read(cx, buf) {
-            Poll::Ready(result) => {
-                this.last_read = Instant::now();
-                Poll::Ready(result)
+            if this.incoming.at_boundary() {
+                if this.control.closing.load(Ordering::Acquire) {
+                    if this.said_close {
+                        return Poll::Ready(Ok(())); // zero bytes: the end
+                    }
+                    this.said_close = true;
+                    this.replay = frames::client_text("1");
+                    continue;
+                }
+                if let Some(packet) = ready!(this.poll_backlog(cx)) {
+                    this.replay = frames::client_text(packet);
+                    continue;
+                }
             }
-            Poll::Pending => this.poll_silence(cx).map(Err),
+            if !this.held.is_empty() {
+                this.incoming.take(&mut this.held, &mut this.replay);
+                if !this.replay.is_empty() {
+                    continue;
+                }
+            }
+            match this.poll_more(cx, buf) {
+                Poll::Ready(Ok(Read::Passed | Read::Ended)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(Read::Held)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return this.poll_silence(cx).map(Err),
+            }
         }
+    }
+}
+
+/// What became of bytes read.
+enum Read {
+    Passed,
+    Held,
+    Ended,
+}
+
+impl WireStream {
+    /// Hands out bytes kept for the engine.
+    fn play(&mut self, buf: &mut ReadBuf<'_>) {
+        let len = self.replay.len().min(buf.remaining());
+        buf.put_slice(&self.replay[..len]);
+        self.replay.drain(..len);
+        if self.replay.is_empty() {
+            self.replay = Vec::new();
+        }
+    }
+
+    /// Waits while too many of the client's events wait for their owners. Its heartbeats wait behind them, so it
+    /// is vouched for: answers with the packet to put in its place, if it is time for one.
+    fn poll_backlog(&mut self, cx: &mut Context<'_>) -> Poll<Option<&'static str>> {
+        let room = self.session.backlog.poll_room(cx);
+        if room.is_pending() {
+            self.paused = true;
+            self.last_read = Instant::now(); // nothing can be heard from it
+        }
+        if !self.paused {
+            return Poll::Ready(None);
+        }
+        let vouch_every = self.patience.vouch_every;
+        let due = self.vouched_at + vouch_every;
+        if room.is_pending() {
+            self.silence.as_mut().reset(due);
+            ready!(self.silence.as_mut().poll(cx));
+        } else if Instant::now() < due {
+            return Poll::Ready(None);
+        }
+        self.paused = false;
+        // A pause that was over long ago holds up no heartbeat.
+        let in_time = room.is_pending() || Instant::now() < due + vouch_every;
+        self.vouched_at = Instant::now();
+        Poll::Ready(in_time.then(|| self.session.eio.heartbeat()))
+    }
+
+    /// Reads from the connection: into `buf` what may pass as it is.
+    fn poll_more(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<Read>> {
+        let crowded = self.session.backlog.room() == 0;
+        let read = if self.held.is_empty() && !crowded {
+            let begin = buf.filled().len();
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            let passed = self.incoming.pass(&buf.filled()[begin..]);
+            self.held.extend(&buf.filled()[begin + passed..]);
+            let read = (buf.filled().len() > begin, passed > 0);
+            buf.set_filled(begin + passed);
+            read
+        } else {
+            let wanted = if crowded { self.incoming.wanted() } else { HELD_READ_LEN_MAX };
+            let mut bytes = [0; HELD_READ_LEN_MAX];
+            let mut own = ReadBuf::new(&mut bytes[..wanted.min(HELD_READ_LEN_MAX)]);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut own))?;
+            self.held.extend(own.filled());
+            (!own.filled().is_empty(), false)
+        };
+        self.last_read = Instant::now();
+        Poll::Ready(Ok(match read {
+            (false, _) => Read::Ended,
+            (true, true) => Read::Passed,
+            (true, false) => Read::Held,
+        }))
     }
 }
 

@@ -125,11 +125,14 @@ async fn probe(io: &mut TokioIo<Upgraded>, session: &Session) -> Option<Vec<u8>>
 
 fn hand_over(gate: &Gate, io: TokioIo<Upgraded>, session: Arc<Session>, rest: Vec<u8>) {
     let control = Arc::new(Control::default());
-    let patience =
-        Patience { write_stall_after: gate.config.write_stall_after, silence_max: gate.config.silence_max() };
-    let replay = [frames::client_text("2probe"), frames::client_text("5"), rest].concat();
+    let patience = Patience {
+        write_stall_after: gate.config.write_stall_after,
+        silence_max: gate.config.silence_max(),
+        vouch_every: gate.config.vouch_every(),
+    };
+    let replay = [frames::client_text("2probe"), frames::client_text("5")].concat();
     let swallow_len = frames::server_frame(TEXT, b"3probe").len();
-    let stream = WireStream::new(io, session.clone(), control.clone(), patience, replay, swallow_len);
+    let stream = WireStream::new(io, session.clone(), control.clone(), patience, replay, rest, swallow_len);
     session.set_websocket(control.clone());
     if session.closing.is_cancelled() {
         control.close();
