@@ -291,7 +291,7 @@ mod tests {
                 client.write(&mut outgoing, part, exchange);
                 rest = tail;
             }
-            prop_assert!(outgoing.at_boundary());
+            prop_assert!(matches!(outgoing.state, State::Header { len: 0, .. }));
             prop_assert!(!shared.any());
             prop_assert_eq!(client.out.len(), expected.len());
             prop_assert!(client.out == expected);
