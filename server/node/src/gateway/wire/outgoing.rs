@@ -291,7 +291,8 @@ mod tests {
                 client.write(&mut outgoing, part, exchange);
                 rest = tail;
             }
-            prop_assert!(matches!(outgoing.state, State::Header { len: 0, .. }));
+            let at_boundary = matches!(outgoing.state, State::Header { len: 0, .. });
+            prop_assert!(at_boundary);
             prop_assert!(!shared.any());
             prop_assert_eq!(client.out.len(), expected.len());
             prop_assert!(client.out == expected);
