@@ -45,3 +45,19 @@ impl Announcement {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_place_comes_last_and_only_for_those_who_recover() {
+        let event = OutEvent { name: "online", args: vec![json!(["a", "b"]), json!(1)] };
+        let announcement = Announcement::new(&event, "0:7").expect("JSON");
+        assert_eq!(announcement.event(false).text(), r#"42["online",["a","b"],1]"#);
+        assert_eq!(announcement.event(true).text(), r#"42["online",["a","b"],1,"0:7"]"#);
+        assert!(Arc::ptr_eq(announcement.event(true), announcement.event(true)), "encoded once");
+    }
+}

@@ -65,6 +65,11 @@ impl SharedEvent {
         Self { name: name.into(), args, namespace: namespace.into(), packet: WholePacket::new(&text) }
     }
 
+    /// The packet a client is sent, Engine.IO's type included.
+    pub fn text(&self) -> &str {
+        self.packet.text()
+    }
+
     /// The event that keeps this one's place in the queues of a socket of `namespace`; `None` if it cannot.
     pub(crate) fn marker_event(&self, namespace: &str) -> Option<&'static str> {
         const BESIDE_NAMESPACE_LEN_MAX: usize = 60;
@@ -175,8 +180,8 @@ mod tests {
 
     #[test]
     fn an_event_is_encoded_as_any_other() {
-        assert_eq!(event("/", &["1", "[\"é\"]"]).packet.text(), r#"42["na\"me",1,["é"]]"#);
-        assert_eq!(event("/custom", &[]).packet.text(), r#"42/custom,["na\"me"]"#);
+        assert_eq!(event("/", &["1", "[\"é\"]"]).text(), r#"42["na\"me",1,["é"]]"#);
+        assert_eq!(event("/custom", &[]).text(), r#"42/custom,["na\"me"]"#);
         let frame = event("/", &["1"]).packet.frame;
         assert_eq!(frame[..2], [0x81, u8::try_from(frame.len() - 2).expect("short")]);
     }
