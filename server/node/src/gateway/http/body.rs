@@ -5,7 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
     response::Response,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde_json::{Map, Value};
 use sockeye_core::ChatError;
 
@@ -41,10 +41,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             let status = rejection.status();
             if status == StatusCode::PAYLOAD_TOO_LARGE {
-                let mut refused = refusal(status, "body_too_large", "The request is too large");
-                // The rest of the body is not read, so the connection cannot be used again; say so.
-                refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                refused
+                refusal(status, "body_too_large", "The request is too large")
             } else {
                 refusal(StatusCode::BAD_REQUEST, "body_unreadable", "The request could not be read")
             }

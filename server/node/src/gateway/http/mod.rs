@@ -15,6 +15,7 @@ pub mod page;
 pub mod reply;
 mod request_log;
 mod static_files;
+mod unread;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -46,6 +47,9 @@ pub struct HttpParts {
     pub production: bool,
 }
 
+/// A body that is refused is read up to this many times the largest one accepted.
+const DRAIN_FACTOR: usize = 4;
+
 /// The whole HTTP service. Layers are listed from the inside out.
 pub fn router(parts: HttpParts) -> Router {
     let HttpParts { gateway, contract, wire, health, trust, origins, .. } = parts;
@@ -59,6 +63,7 @@ pub fn router(parts: HttpParts) -> Router {
         .fallback_service(pages)
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(parts.body_bytes_max))
+        .layer(from_fn_with_state(parts.body_bytes_max.saturating_mul(DRAIN_FACTOR), unread::drain))
         .layer(from_fn_with_state(parts.request_timeout, in_time))
         .layer(wire.layer())
         .layer(CatchPanicLayer::custom(|_| {
