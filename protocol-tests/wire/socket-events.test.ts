@@ -1,7 +1,6 @@
 // Socket.IO: events and acknowledgements, in both directions, with and without attachments.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { unlessSockeye } from "../lib/otherwise.ts";
 import { ACK, EVENT } from "../lib/socket-packet.ts";
 import { openJoined, type SocketIo } from "../lib/socketio.ts";
 import { revisions, transports } from "../lib/target.ts";
@@ -105,21 +104,11 @@ describe("events on the wire", () => {
     });
   }
 
-  const escaped = '42["mess\\u0061ge",1]';
-  unlessSockeye(
-    "an event with escapes in its name",
-    async (t) => {
-      const { wire } = await openJoined(t, "websocket", 4);
-      await wire.send(escaped);
-      assert.equal(await wire.next(), '42["message-back",1]');
-    },
-    "socketioxide reads the name without unescaping it and closes the connection",
-    async (t) => {
-      const { wire } = await openJoined(t, "websocket", 4);
-      await wire.send(escaped);
-      await wire.closed();
-    },
-  );
+  test("an event with escapes in its name", async (t) => {
+    const { wire } = await openJoined(t, "websocket", 4);
+    await wire.send('42["mess\\u0061ge",1]');
+    assert.equal(await wire.next(), '42["message-back",1]');
+  });
 
   test("two attachments", async (t) => {
     const { wire } = await openJoined(t, "websocket", 4);
