@@ -5,11 +5,14 @@ use super::{Settings, settings::parse_millis};
 /// Rates and bounds. A rate is written `events/window` or `events/window/block`, for instance `100/5m/1m`; `off` is none.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// `SOCKEYE_LIMIT_REQUESTS`: REST requests per client address. Default `3000/30s/15s`: an office behind one address.
+    /// `SOCKEYE_LIMIT_REQUESTS`: REST requests per client address. Default `3000/30s/15s`, an office behind one address;
+    /// in development `100000/30s`.
     pub requests: Rule,
-    /// `SOCKEYE_LIMIT_SIGN_IN`: log-ins and sign-ups per client address. Default `100/5m/1m`.
+    /// `SOCKEYE_LIMIT_SIGN_IN`: log-ins and sign-ups per client address. Default `100/5m/1m`; in
+    /// development `10000/5m`.
     pub sign_in: Rule,
-    /// `SOCKEYE_LIMIT_EVENTS`: socket events per connection. Default `100/1s`.
+    /// `SOCKEYE_LIMIT_EVENTS`: socket events per connection. Default `2000/10s`: what a client held back while it was
+    /// away comes in one burst.
     pub events: Rule,
     /// `SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS`: Socket.IO connections per client address. Default 5000.
     pub connections_per_address_max: usize,
@@ -26,11 +29,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(super) fn from_settings(settings: &Settings) -> Self {
+    pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
+        // A developer's load test comes from one address; nobody guesses passwords on a laptop.
+        let requests = if production { (3000, 30_000, 15_000) } else { (100_000, 30_000, 0) };
+        let sign_in = if production { (100, 300_000, 60_000) } else { (10_000, 300_000, 0) };
         Self {
-            requests: rate(settings, "SOCKEYE_LIMIT_REQUESTS", "requests", (3000, 30_000, 15_000)),
-            sign_in: rate(settings, "SOCKEYE_LIMIT_SIGN_IN", "sign_in", (100, 300_000, 60_000)),
-            events: rate(settings, "SOCKEYE_LIMIT_EVENTS", "events", (100, 1_000, 0)),
+            requests: rate(settings, "SOCKEYE_LIMIT_REQUESTS", "requests", requests),
+            sign_in: rate(settings, "SOCKEYE_LIMIT_SIGN_IN", "sign_in", sign_in),
+            events: rate(settings, "SOCKEYE_LIMIT_EVENTS", "events", (2_000, 10_000, 0)),
             connections_per_address_max: settings.parse("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", 5_000),
             text_chars_max: settings.parse("SOCKEYE_TEXT_CHARS_MAX", 10_000),
             media_bytes_max: settings.parse("SOCKEYE_MEDIA_MAX_BYTES", 5_000_000),

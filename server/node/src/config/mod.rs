@@ -76,7 +76,7 @@ impl Config {
             http: Http::from_settings(settings, production),
             auth: Auth::from_settings(settings, production),
             wire: Wire::from_settings(settings),
-            limits: Limits::from_settings(settings),
+            limits: Limits::from_settings(settings, production),
             storage: Storage::from_settings(settings),
         }
     }

@@ -46,7 +46,7 @@ pub struct Connections {
 }
 
 /// A client that goes on for this many times the rate it is allowed is dropped.
-const FLOOD_FACTOR: u32 = 20;
+const FLOOD_FACTOR: u32 = 10;
 
 #[async_trait]
 impl Application for Connections {

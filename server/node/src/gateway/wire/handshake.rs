@@ -146,7 +146,7 @@ fn parse_forwarded(entry: &str) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-fn base_url(headers: &HeaderMap, trusted_proxy_hops: usize) -> String {
+pub(crate) fn base_url(headers: &HeaderMap, trusted_proxy_hops: usize) -> String {
     let trusted = |name: HeaderName| {
         let value = headers.get(name).filter(|_| trusted_proxy_hops > 0)?.to_str().ok()?;
         value.split(',').next_back().map(str::trim).filter(|value| !value.is_empty())

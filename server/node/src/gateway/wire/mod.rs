@@ -39,6 +39,7 @@ pub use application::{Admission, Application, Connection, Event, Inbox, Refusal}
 pub use config::{OriginPolicy, Transports, WireConfig};
 pub use gate::{Gate, WireLayer, WireService};
 pub use handshake::{Credentials, Handshake};
+pub(crate) use handshake::{base_url, peer_address};
 pub use lenient::Malformed;
 pub use outbox::{Ack, AckError, EmitError, Outbox, Payload};
 pub use shared::SharedEvent;
