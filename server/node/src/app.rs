@@ -44,7 +44,7 @@ const LIMITER_KEYS_MAX: usize = 100_000;
 /// Log-ins and sign-ups that may wait for a turn.
 const PASSWORD_QUEUE_LEN_MAX: usize = 512;
 /// Events held for a socket that is not proven yet.
-const HELD_LEN_MAX: usize = 256;
+const HELD_LEN_MAX: usize = 64;
 
 /// Runs everything in this process until a signal.
 ///
