@@ -19,7 +19,8 @@ pub struct Wire {
     pub transports: Transports,
     /// `SOCKEYE_OUTBOUND_QUEUE_LEN_MAX`: packets waiting for one client; beyond, it is disconnected and recovers. Default 1024.
     pub outbound_queue_len_max: usize,
-    /// `SOCKEYE_INBOUND_QUEUE_LEN_MAX`: events of one client waiting to be handled; beyond, it is disconnected. Default 256.
+    /// `SOCKEYE_INBOUND_QUEUE_LEN_MAX`: events of one client waiting to be handled; beyond, it is not read from until
+    /// there is room. Default 256.
     pub inbound_queue_len_max: usize,
     /// `SOCKEYE_WRITE_STALL_MS`: a client that takes nothing for this long is gone. Default 20 s.
     pub write_stall_after: Duration,
