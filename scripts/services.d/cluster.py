@@ -15,18 +15,20 @@ import signal
 import kafka_server
 import mongo_server
 import redis_server
+import s3_server
 from cache import Problem
 from instances import NotUsable, cancelled, load
 
 __all__ = ["cancelled"]
 
-SERVERS = {"kafka": kafka_server, "mongo": mongo_server, "redis": redis_server}
+SERVERS = {"kafka": kafka_server, "mongo": mongo_server, "redis": redis_server, "s3": s3_server}
 DEFAULT = ["kafka", "mongo", "redis"]
 # The variable by which somebody says "use this server of mine".
 PROVIDED_BY = {
     "kafka": "SOCKEYE_TEST_KAFKA_BROKERS",
     "mongo": "SOCKEYE_TEST_MONGODB_URI",
     "redis": "SOCKEYE_TEST_REDIS_URL",
+    "s3": "SOCKEYE_TEST_S3_ENDPOINT",
 }
 STOP_WITHIN_S = 10
 START_ATTEMPTS = 3

@@ -1,16 +1,18 @@
 """Kafka, a single node that is broker and controller: Apache's jars from Maven Central, run by the Java on the PATH."""
-import pathlib
+import secrets
 import shutil
 import struct
 
-from cache import Problem, cache_directory, install_once, tool
+import kafka_certificates
+import kafka_settings
+from cache import Problem, install_once, tool
 from instances import Instance, connect, free_ports, receive_exactly
 
 VERSION = "4.1.0"
 HINT = "Kafka needs a JDK 17 or later and Maven (on Debian and Ubuntu: apt-get install openjdk-17-jdk-headless maven)"
 CLUSTER_ID = "c29ja2V5ZS10ZXN0cy0wMA"
 # Started often, on busy machines: a small heap and the quick compiler only.
-JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+JVM = ["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -22,6 +24,7 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 """
 
+# To standard output, which is DIR/kafka.log.
 LOGGING = """status = error
 appender.out.type = Console
 appender.out.name = out
@@ -33,62 +36,28 @@ rootLogger.appenderRef.out.ref = out
 
 
 def install():
+    kafka_certificates.directory()
     return f"Apache Kafka {VERSION} in {jars()}, {java()}"
 
 
 def prepare(directory, _mongo_members):
-    port, controller_port = free_ports(2)
-    argv = [java(), *JVM, *classpath(), "kafka.Kafka", "server.properties"]
-    instance = Instance(str(directory), "kafka", argv, port, more_ports={"controller": controller_port})
-    instance.home.mkdir()
+    names = [*kafka_settings.LISTENERS, "controller"]
+    ports = dict(zip(names, free_ports(len(names))))
+    argv = [*java_with_kafka(), "kafka.Kafka", "server.properties"]
+    instance = Instance(str(directory), "kafka", argv, ports["plain"], more_ports=ports)
+    instance.home.mkdir(mode=0o700)
+    password = secrets.token_hex(16)
+    password_file(instance).write_text(password)
     (instance.home / "log4j2.properties").write_text(LOGGING)
-    (instance.home / "server.properties").write_text(properties(instance))
-    format_storage(instance)
+    properties = kafka_settings.properties(ports, instance.home / "data", password)
+    (instance.home / "server.properties").write_text(properties)
+    format_storage(instance, password)
     return [instance]
 
 
-def format_storage(instance):
+def format_storage(instance, password):
     arguments = ["format", "--config", "server.properties", "--cluster-id", CLUSTER_ID]
-    tool([java(), *JVM, *classpath(), "kafka.tools.StorageTool", *arguments], HINT, cwd=instance.home)
-
-
-def properties(instance):
-    controller_port = instance.more_ports["controller"]
-    settings = {
-        "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "listeners": f"PLAINTEXT://127.0.0.1:{instance.port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{instance.port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "log.dirs": instance.home / "data",
-        # As a cluster in production would have it; but one node has one copy of everything.
-        "auto.create.topics.enable": "false",
-        "num.partitions": 3,
-        "default.replication.factor": 1,
-        "min.insync.replicas": 1,
-        "offsets.topic.replication.factor": 1,
-        "offsets.topic.num.partitions": 4,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "transaction.state.log.num.partitions": 4,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
-        # Groups form at once, and tests may use short sessions.
-        "group.initial.rebalance.delay.ms": 0,
-        "group.min.session.timeout.ms": 1000,
-        # After kill -9 the node may come back when its old session is over: that should not take the default 9 s.
-        "broker.session.timeout.ms": 2000,
-        "broker.heartbeat.interval.ms": 250,
-        # Small: the defaults are for a machine of its own.
-        "num.network.threads": 2,
-        "num.io.threads": 4,
-        "background.threads": 2,
-        "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
-    }
-    return "".join(f"{key}={value}\n" for key, value in settings.items())
+    tool([*java_with_kafka(), "kafka.tools.StorageTool", *arguments, *kafka_settings.scram_users(password)], HINT, cwd=instance.home)
 
 
 def answers(instance):
@@ -103,7 +72,17 @@ usable = answers
 
 
 def variables(_directory, instances):
-    return {"SOCKEYE_TEST_KAFKA_BROKERS": f"127.0.0.1:{instances[0].port}"}
+    [kafka] = instances
+    at = {name: f"127.0.0.1:{port}" for name, port in kafka.more_ports.items()}
+    return {
+        "SOCKEYE_TEST_KAFKA_BROKERS": at["plain"],
+        "SOCKEYE_TEST_KAFKA_SASL_BROKERS": at["sasl"],
+        "SOCKEYE_TEST_KAFKA_SASL_USERNAME": kafka_settings.USERNAME,
+        "SOCKEYE_TEST_KAFKA_SASL_PASSWORD": password_file(kafka).read_text(),
+        "SOCKEYE_TEST_KAFKA_TLS_BROKERS": at["tls"],
+        "SOCKEYE_TEST_KAFKA_TLS_CA": kafka_certificates.directory() / "ca.pem",
+        "SOCKEYE_TEST_KAFKA_SASL_TLS_BROKERS": at["sasl_tls"],
+    }
 
 
 def broker_count(port):
@@ -123,15 +102,15 @@ def broker_count(port):
     return struct.unpack_from(">i", answer, 8)[0]
 
 
+def java_with_kafka():
+    return [java(), *JVM, "-cp", f"{jars()}/*", "-Dlog4j2.configurationFile=log4j2.properties"]
+
+
 def java():
     found = shutil.which("java")
     if not found:
         raise Problem(f"java is missing. {HINT}")
     return found
-
-
-def classpath():
-    return ["-cp", f"{jars()}/*", "-Dlog4j2.configurationFile=log4j2.properties"]
 
 
 def jars():
@@ -140,6 +119,11 @@ def jars():
 
 def fetch_jars(place):
     (place / "pom.xml").write_text(POM)
-    tool(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={place}"], HINT, cwd=place)
+    copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={place}"]
+    tool(["mvn", "-q", "-B", *copy], HINT, cwd=place)
     if not list(place.glob("kafka_2.13-*.jar")):
         raise Problem(f"Maven copied no Kafka into {place}. {HINT}")
+
+
+def password_file(instance):
+    return instance.home / "sasl_password"

