@@ -1,5 +1,6 @@
 """What must hold of the rendered chart, whatever the values."""
 
+import functools
 import json
 import os
 import subprocess
@@ -55,46 +56,55 @@ def pods(documents):
             yield document["kind"], document["spec"]["template"]["spec"]
 
 
+def for_each_values(test):
+    """Runs the test with what each file of values renders."""
+
+    @functools.wraps(test)
+    def tests(self):
+        for name, documents in self.rendered.items():
+            with self.subTest(values=name):
+                test(self, name, documents)
+
+    return tests
+
+
 class Chart(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.rendered = {name: render(name) for name in KINDS}
 
-    def each(self):
-        for name, documents in self.rendered.items():
-            with self.subTest(values=name):
-                yield name, documents
-
-    def test_every_file_of_values_is_listed_and_renders_what_it_says(self):
+    def test_every_file_of_values_is_rendered_here(self):
         files = {path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml")}
         self.assertEqual(files, set(KINDS))
-        for name, documents in self.each():
-            self.assertEqual(sorted(document["kind"] for document in documents), KINDS[name].split())
 
-    def test_kubernetes_accepts_every_document(self):
-        for _, documents in self.each():
-            for document in documents:
-                if document["apiVersion"].startswith("monitoring.coreos.com/"):
-                    continue  # Not one of Kubernetes' own.
-                for version in (OLDEST, NEWEST):
-                    kubernetes_validate.validate(document, version, strict=True)
+    @for_each_values
+    def test_it_renders_what_it_is_to(self, name, documents):
+        self.assertEqual(sorted(document["kind"] for document in documents), KINDS[name].split())
 
-    def test_names_are_unique(self):
-        for _, documents in self.each():
-            names = [(document["kind"], document["metadata"]["name"]) for document in documents]
-            self.assertEqual(len(names), len(set(names)))
+    @for_each_values
+    def test_kubernetes_accepts_every_document(self, _, documents):
+        for document in documents:
+            if document["apiVersion"].startswith("monitoring.coreos.com/"):
+                continue  # Not one of Kubernetes' own.
+            for version in (OLDEST, NEWEST):
+                kubernetes_validate.validate(document, version, strict=True)
 
-    def test_secrets_are_in_secrets_only(self):
-        for name, documents in self.each():
-            given = {v for k, v in yaml.safe_load(values_of(name).read_text())["secrets"].items() if k != "existingSecret"}
-            for document in documents:
-                if document["kind"] == "Secret":
-                    continue
-                text = json.dumps(document)
-                for secret in given - {"chat"}:
-                    self.assertNotIn(secret, text, document["kind"])
-            for config in of_kind(documents, "ConfigMap"):
-                self.assertFalse(SECRET_NAMES & set(config["data"]))
+    @for_each_values
+    def test_names_are_unique(self, _, documents):
+        names = [(document["kind"], document["metadata"]["name"]) for document in documents]
+        self.assertEqual(len(names), len(set(names)))
+
+    @for_each_values
+    def test_secrets_are_in_secrets_only(self, name, documents):
+        given = {v for k, v in yaml.safe_load(values_of(name).read_text())["secrets"].items() if k != "existingSecret"}
+        for document in documents:
+            if document["kind"] == "Secret":
+                continue
+            text = json.dumps(document)
+            for secret in given - {"chat"}:  # A user's name, and part of many others.
+                self.assertNotIn(secret, text, document["kind"])
+        for config in of_kind(documents, "ConfigMap"):
+            self.assertFalse(SECRET_NAMES & set(config["data"]))
 
     def test_an_existing_secret_is_used_and_none_is_made(self):
         documents = self.rendered["existing-secret"]
@@ -109,57 +119,57 @@ class Chart(unittest.TestCase):
             for name, reference in referred.items():
                 self.assertEqual(reference, {"name": "chat-secrets", "key": name})
 
-    def test_what_runs_has_no_rights_it_does_not_need(self):
-        for _, documents in self.each():
-            for kind, pod in pods(documents):
-                self.assertIs(pod["automountServiceAccountToken"], False, kind)
-                # Service links would set SOCKEYE_PORT and the like.
-                self.assertIs(pod["enableServiceLinks"], False, kind)
-                self.assertIs(pod["securityContext"]["runAsNonRoot"], True)
-                self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
-                for container in pod["containers"]:
-                    rights = container["securityContext"]
-                    self.assertIs(rights["readOnlyRootFilesystem"], True)
-                    self.assertIs(rights["allowPrivilegeEscalation"], False)
-                    self.assertEqual(rights["capabilities"], {"drop": ["ALL"]})
-                    self.assertIn("limits", container["resources"])
-                    self.assertIn({"name": "data", "mountPath": "/data"}, container["volumeMounts"])
+    @for_each_values
+    def test_what_runs_has_no_rights_it_does_not_need(self, _, documents):
+        for kind, pod in pods(documents):
+            self.assertIs(pod["automountServiceAccountToken"], False, kind)
+            # Service links would set SOCKEYE_PORT and the like.
+            self.assertIs(pod["enableServiceLinks"], False, kind)
+            self.assertIs(pod["securityContext"]["runAsNonRoot"], True)
+            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            for container in pod["containers"]:
+                rights = container["securityContext"]
+                self.assertIs(rights["readOnlyRootFilesystem"], True)
+                self.assertIs(rights["allowPrivilegeEscalation"], False)
+                self.assertEqual(rights["capabilities"], {"drop": ["ALL"]})
+                self.assertIn("limits", container["resources"])
+                self.assertIn({"name": "data", "mountPath": "/data"}, container["volumeMounts"])
 
-    def test_gateways_and_workers_are_probed_where_they_answer(self):
-        for _, documents in self.each():
-            for kind, port in (("Deployment", "http"), ("StatefulSet", "ops")):
-                container = of_kind(documents, kind)[0]["spec"]["template"]["spec"]["containers"][0]
-                self.assertIn(port, [each["name"] for each in container["ports"]])
-                for probe, path in (("startup", "/healthz"), ("liveness", "/healthz"), ("readiness", "/readyz")):
-                    self.assertEqual(container[f"{probe}Probe"]["httpGet"], {"path": path, "port": port})
+    @for_each_values
+    def test_gateways_and_workers_are_probed_where_they_answer(self, _, documents):
+        for kind, port in (("Deployment", "http"), ("StatefulSet", "ops")):
+            container = of_kind(documents, kind)[0]["spec"]["template"]["spec"]["containers"][0]
+            self.assertIn(port, [each["name"] for each in container["ports"]])
+            for probe, path in (("startup", "/healthz"), ("liveness", "/healthz"), ("readiness", "/readyz")):
+                self.assertEqual(container[f"{probe}Probe"]["httpGet"], {"path": path, "port": port})
 
-    def test_ports_are_the_ones_it_is_told_to_listen_on(self):
-        for _, documents in self.each():
-            settings = of_kind(documents, "ConfigMap")[0]["data"]
-            for kind, name in (("Deployment", "SERVER_PORT"), ("StatefulSet", "SOCKEYE_OPS_PORT")):
-                container = of_kind(documents, kind)[0]["spec"]["template"]["spec"]["containers"][0]
-                self.assertEqual(str(container["ports"][0]["containerPort"]), settings[name])
+    @for_each_values
+    def test_ports_are_the_ones_it_is_told_to_listen_on(self, _, documents):
+        settings = of_kind(documents, "ConfigMap")[0]["data"]
+        for kind, name in (("Deployment", "SERVER_PORT"), ("StatefulSet", "SOCKEYE_OPS_PORT")):
+            container = of_kind(documents, kind)[0]["spec"]["template"]["spec"]["containers"][0]
+            self.assertEqual(str(container["ports"][0]["containerPort"]), settings[name])
 
-    def test_nothing_is_killed_before_it_has_drained(self):
-        for _, documents in self.each():
-            settings = of_kind(documents, "ConfigMap")[0]["data"]
-            needed = (int(settings["SOCKEYE_DRAIN_MS"]) + int(settings["SOCKEYE_SHUTDOWN_MS"])) / 1000
-            for kind in ("Deployment", "StatefulSet"):
-                pod = of_kind(documents, kind)[0]["spec"]["template"]["spec"]
-                before = pod["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-                self.assertGreater(pod["terminationGracePeriodSeconds"], needed + before)
+    @for_each_values
+    def test_nothing_is_killed_before_it_has_drained(self, _, documents):
+        settings = of_kind(documents, "ConfigMap")[0]["data"]
+        needed = (int(settings["SOCKEYE_DRAIN_MS"]) + int(settings["SOCKEYE_SHUTDOWN_MS"])) / 1000
+        for kind in ("Deployment", "StatefulSet"):
+            pod = of_kind(documents, kind)[0]["spec"]["template"]["spec"]
+            before = pod["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+            self.assertGreater(pod["terminationGracePeriodSeconds"], needed + before)
 
-    def test_services_select_the_pods_of_their_role(self):
-        for _, documents in self.each():
-            labels = {
-                document["metadata"]["labels"]["app.kubernetes.io/component"]: document["spec"]["template"]["metadata"]["labels"]
-                for kind in ("Deployment", "StatefulSet")
-                for document in of_kind(documents, kind)
-            }
-            for service in of_kind(documents, "Service"):
-                selector = service["spec"]["selector"]
-                role = selector["app.kubernetes.io/component"]
-                self.assertLessEqual(selector.items(), labels[role].items())
+    @for_each_values
+    def test_services_select_the_pods_of_their_role(self, _, documents):
+        labels = {
+            document["metadata"]["labels"]["app.kubernetes.io/component"]: document["spec"]["template"]["metadata"]["labels"]
+            for kind in ("Deployment", "StatefulSet")
+            for document in of_kind(documents, kind)
+        }
+        for service in of_kind(documents, "Service"):
+            selector = service["spec"]["selector"]
+            role = selector["app.kubernetes.io/component"]
+            self.assertLessEqual(selector.items(), labels[role].items())
 
     def test_workers_have_stable_names(self):
         worker = of_kind(self.rendered["minimal"], "StatefulSet")[0]
@@ -168,19 +178,19 @@ class Chart(unittest.TestCase):
         env = worker["spec"]["template"]["spec"]["containers"][0]["env"]
         self.assertIn({"name": "SOCKEYE_NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, env)
 
-    def test_the_migration_needs_nothing_of_the_release(self):
-        for name, documents in self.each():
-            made = {d["metadata"]["name"] for d in documents if "helm.sh/hook" in d["metadata"].get("annotations", {})}
-            for job in of_kind(documents, "Job"):
-                pod = job["spec"]["template"]["spec"]
-                self.assertNotIn("serviceAccountName", pod)
-                self.assertNotIn("envFrom", pod["containers"][0])
-                plain = {e["name"]: e["value"] for e in pod["containers"][0]["env"] if "value" in e}
-                self.assertEqual(plain, of_kind(documents, "ConfigMap")[0]["data"])
-                for entry in pod["containers"][0]["env"]:
-                    reference = entry.get("valueFrom", {}).get("secretKeyRef")
-                    if reference and name != "existing-secret":
-                        self.assertIn(reference["name"], made)
+    @for_each_values
+    def test_the_migration_needs_nothing_of_the_release(self, name, documents):
+        made = {d["metadata"]["name"] for d in documents if "helm.sh/hook" in d["metadata"].get("annotations", {})}
+        for job in of_kind(documents, "Job"):
+            pod = job["spec"]["template"]["spec"]
+            self.assertNotIn("serviceAccountName", pod)
+            self.assertNotIn("envFrom", pod["containers"][0])
+            plain = {e["name"]: e["value"] for e in pod["containers"][0]["env"] if "value" in e}
+            self.assertEqual(plain, of_kind(documents, "ConfigMap")[0]["data"])
+            for entry in pod["containers"][0]["env"]:
+                reference = entry.get("valueFrom", {}).get("secretKeyRef")
+                if reference and name != "existing-secret":
+                    self.assertIn(reference["name"], made)
 
     def test_new_settings_and_secrets_make_new_pods(self):
         def annotations(documents):

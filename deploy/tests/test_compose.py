@@ -32,43 +32,41 @@ class Compose(unittest.TestCase):
         cls.config = read()
         cls.services = cls.config["services"]
 
-    def each(self, names=None):
-        for name in sorted(names or self.services):
-            with self.subTest(service=name):
-                yield name, self.services[name]
+    def some(self, names=None):
+        return [(name, self.services[name]) for name in sorted(names or self.services)]
 
     def test_it_is_a_whole_cluster(self):
         self.assertEqual(set(self.services), OURS | {"nginx", "kafka", "mongo", "redis"})
 
     def test_nothing_has_rights_it_does_not_need(self):
-        for _, service in self.each():
-            self.assertEqual(service["cap_drop"], ["ALL"])
-            self.assertEqual(service["security_opt"], ["no-new-privileges:true"])
-        for _, service in self.each(OURS | {"nginx", "redis"}):
-            self.assertIs(service["read_only"], True)
+        for name, service in self.some():
+            self.assertEqual(service["cap_drop"], ["ALL"], name)
+            self.assertEqual(service["security_opt"], ["no-new-privileges:true"], name)
+        for name, service in self.some(OURS | {"nginx", "redis"}):
+            self.assertIs(service["read_only"], True, name)
 
     def test_only_nginx_is_reachable_and_the_servers_reach_nothing(self):
         self.assertEqual([name for name, service in self.services.items() if "ports" in service], ["nginx"])
         self.assertIs(self.config["networks"]["inside"]["internal"], True)
-        for _, service in self.each({"kafka", "mongo", "redis", "worker-1", "migrate"}):
-            self.assertEqual(list(service["networks"]), ["inside"])
+        for name, service in self.some({"kafka", "mongo", "redis", "worker-1", "migrate"}):
+            self.assertEqual(list(service["networks"]), ["inside"], name)
 
     def test_a_stop_is_given_the_time_it_takes(self):
-        for _, service in self.each(OURS):
-            self.assertGreater(int(service["stop_grace_period"].removesuffix("s")), STOP_S)
+        for name, service in self.some(OURS):
+            self.assertGreater(int(service["stop_grace_period"].removesuffix("s")), STOP_S, name)
 
     def test_nothing_starts_before_what_it_needs(self):
-        for _, service in self.each({"gateway-1", "gateway-2", "worker-1"}):
-            conditions = {name: needed["condition"] for name, needed in service["depends_on"].items()}
-            self.assertEqual(conditions.pop("migrate"), "service_completed_successfully")
-            self.assertEqual(conditions, dict.fromkeys(("kafka", "mongo", "redis"), "service_healthy"))
-        for _, service in self.each({"kafka", "mongo", "redis", "nginx"}):
-            self.assertIn("test", service["healthcheck"])
+        for name, service in self.some({"gateway-1", "gateway-2", "worker-1"}):
+            conditions = {other: needed["condition"] for other, needed in service["depends_on"].items()}
+            self.assertEqual(conditions.pop("migrate"), "service_completed_successfully", name)
+            self.assertEqual(conditions, dict.fromkeys(("kafka", "mongo", "redis"), "service_healthy"), name)
+        for name, service in self.some({"kafka", "mongo", "redis", "nginx"}):
+            self.assertIn("test", service["healthcheck"], name)
 
     def test_every_gateway_has_every_picture_and_a_data_directory_of_its_own(self):
-        for _, service in self.each({"gateway-1", "gateway-2"}):
-            self.assertIn("/data/media", str(service["volumes"]))
-            self.assertTrue(service["tmpfs"][0].startswith("/data:uid=65532"))
+        for name, service in self.some({"gateway-1", "gateway-2"}):
+            self.assertIn("/data/media", str(service["volumes"]), name)
+            self.assertTrue(service["tmpfs"][0].startswith("/data:uid=65532"), name)
 
     def test_nodes_have_their_own_names(self):
         names = [self.services[name]["hostname"] for name in OURS - {"migrate"}]
@@ -80,8 +78,8 @@ class Compose(unittest.TestCase):
         self.assertEqual(known, {name for name in self.services if name.startswith("gateway-")})
 
     def test_images_of_others_are_pinned(self):
-        for _, service in self.each(set(self.services) - OURS):
-            self.assertRegex(service["image"], r":\d+\.\d+")
+        for name, service in self.some(set(self.services) - OURS):
+            self.assertRegex(service["image"], r":\d+\.\d+", name)
 
     def test_no_secret_is_in_the_file(self):
         self.assertNotIn("JWT_SECRET:", (ROOT / "compose.yaml").read_text())
