@@ -26,6 +26,8 @@ COPY server/ server/
 # A member of the workspace: cargo reads its manifest, and builds nothing of it.
 COPY bench/ bench/
 COPY --from=demo /src/client-js/demo/node_modules/socket.io-client/ client-js/demo/node_modules/socket.io-client/
+# librdkafka's zlib too is linked into the binary, whatever the base image has.
+ENV LIBZ_SYS_STATIC=1
 # What is in a cache mount is not in the image: the binary is copied out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
@@ -34,9 +36,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
  && mkdir -p /out/data/media
 
 # --- What runs
-# The binary needs glibc, libm and libgcc and nothing else: SQLite, librdkafka, its OpenSSL and zlib are linked into it (no
-# zlib1g-dev above, so libz-sys builds its own), librdkafka's C++ half is not used. This base has those three, the
-# certificates of public authorities, and neither a shell nor a package manager.
+# The binary needs glibc, libm and libgcc and nothing else: SQLite, librdkafka, its OpenSSL and zlib are linked into it, and
+# librdkafka's C++ half is not used. This base has those three, the certificates of public authorities, and neither a
+# shell nor a package manager. Its Debian release is the build's: glibc must not be older here.
 FROM gcr.io/distroless/cc-debian12:nonroot
 ARG VERSION=dev
 ARG REVISION=unknown

@@ -226,6 +226,7 @@ class Chart(unittest.TestCase):
 
     def test_wrong_values_are_refused(self):
         minimal = ("--values", str(values_of("minimal")))
+        self.assertEqual(helm(*minimal).returncode, 0)
         for wrong in (
             "config.JWT_SECRET=x",
             "contract=other",
@@ -238,7 +239,6 @@ class Chart(unittest.TestCase):
             "gateway.replicsa=3",
         ):
             with self.subTest(wrong=wrong):
-                self.assertEqual(helm(*minimal).returncode, 0)
                 self.assertNotEqual(helm(*minimal, "--set", wrong).returncode, 0)
 
 
