@@ -1,10 +1,14 @@
-"""deploy/nginx.conf, run by a real nginx in front of two stand-ins for gateways: a session stays where it was opened."""
+"""deploy/nginx.conf, run by a real nginx in front of stand-ins for gateways and the engine's name
+server: a session stays where it was opened."""
 
 import http.client
 import json
 import os
 import re
+import secrets
 import socket
+import socketserver
+import struct
 import subprocess
 import tempfile
 import threading
@@ -28,7 +32,7 @@ class Gateway(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         sid = re.search(r"[?&]sid=(\w+)", self.path)
         if self.path.startswith("/socket.io/") and not sid:
-            sid = f"{self.server.server_port}x{len(self.server.sessions)}"
+            sid = secrets.token_hex(8)
             self.server.sessions.add(sid)
             self.say(200, {"sid": sid})
         elif sid and sid.group(1) not in self.server.sessions:
@@ -40,7 +44,7 @@ class Gateway(BaseHTTPRequestHandler):
             self.end_headers()
             self.close_connection = True
         else:
-            self.say(200, {"port": self.server.server_port, "headers": dict(self.headers), "length": len(body)})
+            self.say(200, {"at": self.server.server_address[0], "headers": dict(self.headers), "length": len(body)})
 
     do_GET = do_POST = answer
 
@@ -55,61 +59,105 @@ class Gateway(BaseHTTPRequestHandler):
         pass
 
 
-def gateway():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
-    server.daemon_threads = True
-    server.sessions = set()
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    return server
+class Names(socketserver.BaseRequestHandler):
+    """A name server, as the container engine has one: `addresses` of the server, by name."""
+
+    def handle(self):
+        query, wire = self.request
+        labels, at = [], 12
+        while query[at]:
+            labels.append(query[at + 1 : at + 1 + query[at]].decode())
+            at += 1 + query[at]
+        question = query[12 : at + 5]
+        address = self.server.addresses.get(".".join(labels))
+        flags, count = (0x8180, 1) if address else (0x8183, 0)
+        answer = query[:2] + struct.pack(">5H", flags, 1, count, 0, 0) + question
+        if address:
+            answer += struct.pack(">3HIH", 0xC00C, 1, 1, 1, 4) + socket.inet_aton(address)
+        wire.sendto(answer, self.client_address)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def localised(text, ports, port, directory):
-    """The file with addresses of this machine. `resolve` goes with the names: older releases do not know it."""
-    for number, upstream in enumerate(ports, start=1):
-        text, count = re.subn(rf"server gateway-{number}:5000 resolve", f"server 127.0.0.1:{upstream}", text)
-        assert count == 1, f"gateway-{number} is in no upstream"
-    text = re.sub(r"\n\s*resolver .*", "", text)
-    text = text.replace("listen 8080 ", f"listen 127.0.0.1:{port} ").replace("include /etc/nginx/mime.types;", "")
-    text = text.replace("/tmp/", f"{directory}/").replace("worker_rlimit_nofile 65536;", "")
-    text = text.replace("worker_connections 16384", "worker_connections 512").replace("worker_processes auto", "worker_processes 1")
-    return text
+def localised(text, gateway_port, names_port, port, directory):
+    """The file with ports and folders of this machine, and small limits."""
+    for old, new in (
+        ("resolver 127.0.0.11 valid=5s", f"resolver 127.0.0.1:{names_port} valid=1s"),
+        ("server gateway-1:5000 ", f"server gateway-1:{gateway_port} "),
+        ("server gateway-2:5000 ", f"server gateway-2:{gateway_port} "),
+        ("listen 8080 ", f"listen 127.0.0.1:{port} "),
+        ("include /etc/nginx/mime.types;", ""),
+        ("worker_rlimit_nofile 65536;", ""),
+        ("worker_connections 16384", "worker_connections 512"),
+        ("worker_processes auto", "worker_processes 1"),
+        ("/tmp/", f"{directory}/"),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    return f"user root;\n{text}" if os.geteuid() == 0 else text
 
 
 @unittest.skipUnless(NGINX, "nginx is missing")
 class Nginx(unittest.TestCase):
     def setUp(self):
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        self.gateways = [gateway(), gateway()]
-        for server in self.gateways:
-            self.addCleanup(server.server_close)
-            self.addCleanup(server.shutdown)
-        self.port = free_port()
-        conf = Path(directory.name) / "nginx.conf"
-        ports = [server.server_port for server in self.gateways]
-        text = localised(CONF.read_text(), ports, self.port, directory.name)
-        if os.geteuid() == 0:
-            text = "user root;\n" + text
-        conf.write_text(text)
-        command = [NGINX, "-e", f"{directory.name}/error.log", "-c", str(conf), "-g", "daemon off;"]
-        nginx = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        self.addCleanup(nginx.stderr.close)
-        self.addCleanup(nginx.wait)
-        self.addCleanup(nginx.terminate)
-        while True:
-            if nginx.poll() is not None:
-                self.fail(nginx.stderr.read())
-            try:
-                self.assertEqual(self.ask("GET", "/nginx-health")[0], 200)
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        first = self.serve(ThreadingHTTPServer, ("127.0.0.2", 0), Gateway)
+        self.gateway_port = first.server_port
+        self.gateways = [first, self.gateway("127.0.0.3")]
+        self.names = self.serve(socketserver.UDPServer, ("127.0.0.1", 0), Names)
+        self.names.addresses = {"gateway-1": "127.0.0.2", "gateway-2": "127.0.0.3"}
+        self.start_nginx()
+        self.until(lambda: self.reached() == {"127.0.0.2", "127.0.0.3"})
+
+    def gateway(self, address):
+        return self.serve(ThreadingHTTPServer, (address, self.gateway_port), Gateway)
+
+    def serve(self, kind, address, handler):
+        server = kind(address, handler)
+        server.daemon_threads = True
+        server.sessions = set()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        self.addCleanup(self.stop, server)
+        return server
+
+    @staticmethod
+    def stop(server):
+        server.shutdown()
+        server.server_close()
+
+    def start_nginx(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        directory = self.directory.name
+        conf = Path(directory) / "nginx.conf"
+        names_port = self.names.server_address[1]
+        conf.write_text(localised(CONF.read_text(), self.gateway_port, names_port, self.port, directory))
+        command = [NGINX, "-e", f"{directory}/error.log", "-c", str(conf), "-g", "daemon off;"]
+        self.nginx = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.nginx.stderr.close)
+        self.addCleanup(self.nginx.wait)
+        self.addCleanup(self.nginx.terminate)
+        self.until(self.answers)
+
+    def answers(self):
+        try:
+            return self.ask("GET", "/nginx-health")[0] == 200
+        except ConnectionRefusedError:
+            return False
+
+    def reached(self):
+        """The gateways that forty clients are led to; None for those led nowhere."""
+        answers = [self.ask("GET", "/api/x", source=f"127.0.{n}.7") for n in range(40)]
+        return {json.loads(body)["at"] if status == 200 else None for status, body, _ in answers}
+
+    def until(self, condition):
+        for _ in range(600):
+            if self.nginx.poll() is not None:
+                self.fail(self.nginx.stderr.read())
+            if condition():
                 return
-            except ConnectionRefusedError:
-                time.sleep(0.02)
+            time.sleep(0.02)
+        self.fail("it did not come to be")
 
     def ask(self, method, path, body=None, source="127.0.0.1", cookie=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=(source, 0))
@@ -167,10 +215,15 @@ class Nginx(unittest.TestCase):
         self.assertEqual([self.ask("GET", path)[0] for path in ("/metrics", "/readyz", "/healthz")], [404, 404, 200])
 
     def test_clients_of_a_gateway_that_is_gone_are_taken_over(self):
-        self.gateways[0].shutdown()
-        self.gateways[0].server_close()
+        self.stop(self.gateways[0])
         for n in range(40):
             self.assertEqual(self.ask("GET", HANDSHAKE, source=f"127.0.{n}.7")[0], 200)
+
+    def test_a_gateway_made_anew_is_found_at_its_new_address(self):
+        self.stop(self.gateways[0])
+        self.gateway("127.0.0.4")
+        self.names.addresses["gateway-1"] = "127.0.0.4"
+        self.until(lambda: self.reached() == {"127.0.0.3", "127.0.0.4"})
 
 
 if __name__ == "__main__":
