@@ -45,8 +45,7 @@ def install(names):
 
 def start(directory, names, mongo_members, made):
     """Starts the servers and returns the lines of DIR/env; when one does not start, stops all and raises its Problem."""
-    if load(directory):
-        raise Problem(f"{directory} has servers already: stop them first")
+    clear(directory)
     if made:
         (directory / MADE_BY_US).touch()
     try:
@@ -58,6 +57,15 @@ def start(directory, names, mongo_members, made):
     lines.append(f"SOCKEYE_TEST_SERVICES_DIR={directory}")
     (directory / "env").write_text("".join(f"{line}\n" for line in lines))
     return lines
+
+
+def clear(directory):
+    """Removes what servers left that were stopped: a start is a new start."""
+    instances = load(directory)
+    if any(instance.pid() for instance in instances):
+        raise Problem(f"{directory} has running servers: stop them first")
+    for instance in instances:
+        instance.remove()
 
 
 def start_one(directory, name, mongo_members):
@@ -74,7 +82,7 @@ def start_one(directory, name, mongo_members):
                 raise
             for instance in instances:
                 instance.kill()
-                shutil.rmtree(instance.home)
+                instance.remove()
 
 
 def bring_up(server, instances):
