@@ -167,7 +167,10 @@ impl KafkaLogOptions {
         config
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", self.session_ms.to_string())
-            .set("heartbeat.interval.ms", (self.session_ms / 5).clamp(1, 3_000).to_string());
+            .set("heartbeat.interval.ms", (self.session_ms / 5).clamp(1, 3_000).to_string())
+            // Ours polls by itself every second, whatever becomes of what it read. It waits for a commit at most for a
+            // session.
+            .set("max.poll.interval.ms", (2 * self.session_ms).to_string());
         if let Some(instance) = &self.instance {
             config.set("group.instance.id", instance);
         }

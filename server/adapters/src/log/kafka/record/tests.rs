@@ -91,7 +91,7 @@ fn an_original_record_is_read() {
     assert_eq!(record.members, [receiver, sender]);
     assert_eq!((record.message.text.as_str(), record.message.picture), ("hello", None));
     assert_eq!(record.message.created_at, Timestamp::from_millis(1_700_000_000_007));
-    assert_eq!(record.message.id.to_string(), "6553f1008fee3bbadd88b4a3");
+    assert_eq!(record.message.id.to_string(), "6553f1003540bdf4a32c1bb5");
 }
 
 #[test]
