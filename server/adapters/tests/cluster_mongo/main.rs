@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod fixture;
-//MOD legacy
-//MOD order
-//MOD plans
-//MOD progress
-//MOD secondary
-//MOD setup
+mod legacy;
+mod order;
+mod plans;
+mod progress;
+mod secondary;
+mod setup;
 
 mod suite_direct {
     use crate::fixture::Mongo;

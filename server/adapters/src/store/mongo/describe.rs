@@ -107,3 +107,15 @@ impl MongoStore {
 fn is_suitable(hello: &Document) -> bool {
     hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standalone_server_is_not_suitable() {
+        assert!(!is_suitable(&doc! { "isWritablePrimary": true }));
+        assert!(is_suitable(&doc! { "isWritablePrimary": true, "setName": "rs0" }));
+        assert!(is_suitable(&doc! { "msg": "isdbgrid" }));
+    }
+}
