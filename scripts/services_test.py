@@ -81,9 +81,9 @@ class Started(unittest.TestCase):
         context = ssl.create_default_context(cafile=self.variables["SOCKEYE_TEST_KAFKA_TLS_CA"])
         for listener in ("TLS", "SASL_TLS"):
             port = port_of(self.variables[f"SOCKEYE_TEST_KAFKA_{listener}_BROKERS"])
-            with socket.create_connection(("127.0.0.1", port)) as plain:
-                with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
-                    self.assertIn("TLS", secure.version())
+            plain = socket.create_connection(("127.0.0.1", port))
+            with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+                self.assertIn("TLS", secure.version())
 
     def test_kafka_wants_the_right_password(self):
         port = port_of(self.variables["SOCKEYE_TEST_KAFKA_SASL_BROKERS"])
@@ -158,7 +158,7 @@ class Ends(unittest.TestCase):
                 process.wait(WITHIN_S)
                 self.assertEqual(process.returncode, -9 if number == signal.SIGKILL else 128 + number)
                 # After kill -9 the guard has still to notice.
-                wait_for(lambda: not directory.exists())
+                wait_for(lambda gone=directory: not gone.exists())
                 self.assert_gone(directory, pids)
 
     def test_run_told_to_end_while_it_starts(self):
