@@ -12,12 +12,15 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 SERVICES = [sys.executable, str(HERE / "services")]
 sys.path.insert(0, str(HERE / "services.d"))
 
+import cluster  # noqa: E402
+from instances import free_ports  # noqa: E402
 from kafka_server import broker_count  # noqa: E402
 from mongo_wire import command  # noqa: E402
 
@@ -199,6 +202,30 @@ class Ends(unittest.TestCase):
             with self.subTest(pid), self.assertRaises(FileNotFoundError):
                 # What is left of a process until its parent looks has no working directory.
                 os.readlink(f"/proc/{pid}/cwd")
+
+
+class PortTaken(unittest.TestCase):
+    """Between our look for a free port and the server's bind somebody else was quicker."""
+
+    def test_it_starts_on_another(self):
+        with socket.socket() as quicker:
+            quicker.bind(("127.0.0.1", 0))
+            quicker.listen()
+            taken = quicker.getsockname()[1]
+            for name, server in cluster.SERVERS.items():
+                with self.subTest(name), tempfile.TemporaryDirectory() as given:
+                    looks = []
+
+                    def look(how_many, looks=looks):
+                        looks.append(free_ports(how_many))
+                        return [taken, *looks[0][1:]] if len(looks) == 1 else looks[-1]
+
+                    directory = pathlib.Path(given).resolve()
+                    with unittest.mock.patch.object(server, "free_ports", look):
+                        lines = cluster.start(directory, [name], 1, made=False)
+                    cluster.stop(directory)
+                    self.assertEqual(len(looks), 2)
+                    self.assertIn(str(looks[1][0]), lines[0])
 
 
 def services(*arguments):
