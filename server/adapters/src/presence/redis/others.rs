@@ -44,7 +44,8 @@ impl Others {
             self.nodes.insert(name, Node { version, users });
         }
         self.answered_at = Some(Instant::now());
-        metrics::gauge!("sockeye_presence_other_nodes").set(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        metrics::gauge!("sockeye_presence_other_nodes")
+            .set(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
     }
 
     /// Forgets everything when the last answer is older than a lease: it would have to be renewed since.
