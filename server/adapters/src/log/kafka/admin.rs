@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::{
-    Offset, TopicPartitionList,
+    Offset,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
@@ -127,7 +127,11 @@ impl KafkaAdmin {
                 Err((_, code)) => return Err(unavailable(format!("Kafka topic {name}: {code}"))),
             }
         }
-        let copies = if replication < 0 { "as many copies as the brokers' default".into() } else { format!("{replication} copies") };
+        let copies = if replication < 0 {
+            "as many copies as the brokers' default".into()
+        } else {
+            format!("{replication} copies")
+        };
         Ok(format!("Created Kafka topic {name}: {partitions} partitions, {copies}."))
     }
 
@@ -179,22 +183,15 @@ fn lag(
     options: &KafkaLogOptions,
     partitions: u32,
 ) -> Result<BTreeMap<u32, u64>, String> {
-    let words = |error: KafkaError| context::words(&error);
     let (topic, timeout) = (&options.topic, options.answer_after());
     let asked = || (0..partitions).filter_map(|partition| i32::try_from(partition).ok());
     let mut next = BTreeMap::new();
     for first in end::offsets(reader, topic, asked(), Offset::Beginning, timeout)? {
         next.insert(first.partition, first.offset);
     }
-    let mut list = TopicPartitionList::new();
-    asked().for_each(|partition| drop(list.add_partition(topic, partition)));
-    for element in reader.committed_offsets(list, timeout).map_err(words)?.elements() {
-        if let Offset::Offset(offset) = element.offset()
-            && let Some(at) = super::position(element.partition(), offset)
-        {
-            let first = next.entry(at.partition).or_insert(0);
-            *first = at.offset.max(*first);
-        }
+    for at in end::committed(reader, topic, asked(), timeout)? {
+        let first = next.entry(at.partition).or_insert(0);
+        *first = at.offset.max(*first);
     }
     let ends = end::offsets(reader, topic, asked(), Offset::End, timeout)?;
     Ok(ends
@@ -226,7 +223,9 @@ fn warnings(found: &KafkaDescription, options: &KafkaLogOptions) -> Vec<String> 
             continue;
         };
         if topic.replication < 2 {
-            warnings.push(format!("Kafka topic {name} has one copy only: a broker's disk is all there is of it."));
+            warnings.push(format!(
+                "Kafka topic {name} has one copy only: a broker's disk is all there is of it."
+            ));
         } else if topic.min_insync_replicas == Some(1) {
             warnings.push(format!(
                 "Kafka topic {name} has min.insync.replicas 1: a record may be acknowledged that only one broker has. Set it to 2."

@@ -198,6 +198,28 @@ pub(super) fn offsets<C: rdkafka::consumer::ConsumerContext>(
         .collect()
 }
 
+/// The offset that comes next for the group, in those of these partitions where it committed any.
+pub(super) fn committed<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partitions: impl IntoIterator<Item = i32>,
+    timeout: Duration,
+) -> Result<Vec<Position>, String> {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(topic, partition);
+    }
+    let list = consumer.committed_offsets(list, timeout).map_err(|error| context::words(&error))?;
+    let mut nexts = vec![];
+    for element in list.elements() {
+        element.error().map_err(|error| context::words(&error))?;
+        if let Offset::Offset(offset) = element.offset() {
+            nexts.extend(super::position(element.partition(), offset));
+        }
+    }
+    Ok(nexts)
+}
+
 /// How many partitions a topic has.
 pub(super) fn partition_count<C: rdkafka::consumer::ConsumerContext>(
     consumer: &BaseConsumer<C>,

@@ -31,6 +31,7 @@ pub(super) struct Letter<'a> {
 pub(super) struct Producer {
     options: KafkaLogOptions,
     deadline: Duration,
+    len_max: usize,
     places: Arc<Semaphore>,
     current: Mutex<Arc<Client>>,
 }
@@ -39,9 +40,11 @@ type Client = ThreadedProducer<Context>;
 
 impl Producer {
     pub(super) fn new(options: &KafkaLogOptions) -> Result<Self, KafkaError> {
+        let len_max = options.queue_len_max.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             deadline: Duration::from_millis(options.deadline_ms),
-            places: Arc::new(Semaphore::new(options.queue_len_max.clamp(1, Semaphore::MAX_PERMITS))),
+            len_max,
+            places: Arc::new(Semaphore::new(len_max)),
             current: Mutex::new(Arc::new(client(options)?)),
             options: options.clone(),
         })
@@ -53,6 +56,8 @@ impl Producer {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(SendError::Queue);
         };
+        metrics::gauge!("sockeye_log_appends_waiting")
+            .set((self.len_max - self.places.available_permits()) as f64);
         let (answer, answered) = oneshot::channel();
         let mut record =
             BaseRecord::with_opaque_to(letter.topic, Box::new(Delivery { answer, _place: place }))
