@@ -1,6 +1,6 @@
 //! Topics: created when they are missing, and described for an operator.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use rdkafka::{
     Offset,
@@ -81,14 +81,24 @@ impl KafkaAdmin {
                 done.push(format!("Kafka topic {name} exists."));
             }
         }
-        let described = self.describe().await?;
-        done.extend(described.warnings);
+        done.extend(warnings(&self.topics().await?, &self.options));
         Ok(done)
     }
 
     /// # Errors
     /// Kafka cannot be reached, or refuses.
     pub async fn describe(&self) -> Result<KafkaDescription, LogError> {
+        let mut found = self.topics().await?;
+        if let Some(topic) = &found.topic {
+            let partitions = topic.partitions;
+            found.lag = self.ask(move |reader, options| lag(reader, options, partitions)).await?;
+        }
+        found.facts = facts(&found, &self.options);
+        found.warnings = warnings(&found, &self.options);
+        Ok(found)
+    }
+
+    async fn topics(&self) -> Result<KafkaDescription, LogError> {
         let brokers = self.ask(|reader, options| {
             let metadata = reader.fetch_metadata(None, options.answer_after());
             Ok(metadata.map_err(|error| context::words(&error))?.brokers().len())
@@ -96,12 +106,6 @@ impl KafkaAdmin {
         let mut found = KafkaDescription { brokers: brokers.await?, ..KafkaDescription::default() };
         found.topic = self.topic(&self.options.topic).await?;
         found.dead_letter_topic = self.topic(&self.options.dead_letter_topic()).await?;
-        if let Some(topic) = &found.topic {
-            let partitions = topic.partitions;
-            found.lag = self.ask(move |reader, options| lag(reader, options, partitions)).await?;
-        }
-        found.facts = facts(&found, &self.options);
-        found.warnings = warnings(&found, &self.options);
         Ok(found)
     }
 
@@ -157,11 +161,20 @@ impl KafkaAdmin {
     async fn ask<T, F>(&self, question: F) -> Result<T, LogError>
     where
         T: Send + 'static,
-        F: FnOnce(&BaseConsumer<context::Quiet>, &KafkaLogOptions) -> Result<T, String> + Send + 'static,
+        F: Fn(&BaseConsumer<context::Quiet>, &KafkaLogOptions) -> Result<T, String> + Send + 'static,
     {
         let options = self.options.clone();
-        let answer = self.asking.run(move |reader| question(reader, &options)).await;
-        answer.map_err(rejected)?.map_err(unavailable)
+        // A topic that was just created has no leaders for a moment.
+        let patiently = move |reader: &mut BaseConsumer<context::Quiet>| {
+            let until = Instant::now() + options.answer_after();
+            loop {
+                match question(reader, &options) {
+                    Err(_) if Instant::now() + end::RETRY_AFTER < until => std::thread::sleep(end::RETRY_AFTER),
+                    answer => return answer,
+                }
+            }
+        };
+        self.asking.run(patiently).await.map_err(rejected)?.map_err(unavailable)
     }
 }
 

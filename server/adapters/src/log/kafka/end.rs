@@ -28,7 +28,7 @@ use super::{KafkaLogOptions, context, unavailable};
 const WAITING_LEN_MAX: usize = 10_000;
 /// How old the number of partitions may be.
 const COUNT_AGE_MAX: Duration = Duration::from_secs(30);
-const RETRY_AFTER: Duration = Duration::from_millis(100);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// librdkafka's own news are looked at this often when nobody asks.
 const SERVE_EVERY: Duration = Duration::from_secs(1);
 
