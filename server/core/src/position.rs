@@ -37,6 +37,11 @@ impl Cursor {
         self.offset(position.partition).is_some_and(|seen| seen >= position.offset)
     }
 
+    /// Whether everything up to `other` was seen.
+    pub fn covers_all(&self, other: &Self) -> bool {
+        other.iter().all(|position| self.covers(position))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = Position> + '_ {
         self.0.iter().map(|(&partition, &offset)| Position { partition, offset })
     }

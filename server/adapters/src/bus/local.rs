@@ -27,6 +27,10 @@ impl Bus for LocalBus {
     async fn subscribe(&self) -> Result<Box<dyn BusSubscription>, BusError> {
         Ok(Box::new(LocalSubscription { events: self.events.subscribe() }))
     }
+
+    async fn check(&self) -> Result<(), BusError> {
+        Ok(())
+    }
 }
 
 struct LocalSubscription {

@@ -1,12 +1,11 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
-use crate::{message::Entry, session::SessionId};
+use crate::session::SessionId;
 
-/// Carries events to every node, this one included.
+/// Carries events to every node, this one included. Messages do not travel here: every node reads them from the log.
 ///
-/// * At most once: an event may be lost (never silently on this node: see [`Received::Lagged`]), and may come twice.
+/// * At most once: an event may be lost, and may come twice. Whoever may have lost some is told ([`Received::Lagged`]).
+/// * Subscribers on this node get what is published on this node also while other nodes cannot be reached.
 /// * Events published by one caller, one after another, arrive in that order or not at all; no order between callers.
 /// * `publish` does not wait for receivers. A slow subscriber loses events rather than slowing the others down.
 #[async_trait]
@@ -15,6 +14,9 @@ pub trait Bus: Send + Sync {
 
     /// Events published after this call.
     async fn subscribe(&self) -> Result<Box<dyn BusSubscription>, BusError>;
+
+    /// Whether other nodes can be reached now (when there can be any).
+    async fn check(&self) -> Result<(), BusError>;
 }
 
 #[async_trait]
@@ -26,8 +28,6 @@ pub trait BusSubscription: Send {
 /// What nodes tell each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BusEvent {
-    /// An entry of the log, for delivery to devices. Its position lets receivers mend losses and repeats.
-    Dispatch(Arc<Entry>),
     /// A device connected or disconnected somewhere: ask [`super::Presence`] who is online.
     PresenceChanged,
     /// A log-in ended: drop the devices that were proven with it.
@@ -37,7 +37,7 @@ pub enum BusEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
     Event(BusEvent),
-    /// Events were lost here: compare positions with the log, and take presence as changed.
+    /// Events may have been lost: take presence as changed, and look which log-ins ended.
     Lagged,
 }
 

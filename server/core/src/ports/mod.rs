@@ -15,7 +15,7 @@ pub use blobs::{BlobError, Blobs};
 pub use bus::{Bus, BusError, BusEvent, BusSubscription, Received};
 pub use clock::{Clock, Entropy};
 pub use limiter::{Limiter, LimiterError};
-pub use log::{ConsumerGroup, LogConsumer, LogError, MessageLog};
+pub use log::{Appended, Batch, LogConsumer, LogError, LogTail, MessageLog, Unreadable};
 pub use passwords::{PasswordError, Passwords};
 pub use presence::{Presence, PresenceError};
 pub use store::{Conversations, Messages, Sessions, Store, StoreError, Users};

@@ -47,9 +47,12 @@ pub trait Users: Send + Sync {
 
 #[async_trait]
 pub trait Messages: Send + Sync {
-    /// Stores entries, each message once by its id: one that is there already stays as it is. Remembers how far the log
-    /// has been stored.
-    async fn store_batch(&self, entries: &[Entry]) -> Result<(), StoreError>;
+    /// Stores entries, each message once by its id: one that is there already stays as it is. Then remembers that the log
+    /// is stored through `through` (never going back).
+    async fn store_batch(&self, entries: &[Entry], through: &Cursor) -> Result<(), StoreError>;
+
+    /// How far the log has been stored, by whichever node.
+    async fn stored(&self) -> Result<Cursor, StoreError>;
 
     /// Returns when everything up to `position` was stored by [`Messages::store_batch`] (on whichever node). Safe to
     /// cancel; the caller sets the deadline.

@@ -46,15 +46,9 @@ impl Chat {
         let message =
             Message { id, conversation: conversation.id, sender, text, picture, created_at: now, client_id };
         let record = Record { message, members: conversation.members, origin };
-        let position = self.ports.log.append(&record).await?;
-        if record.message.client_id.is_some() {
-            // A retry may have overtaken the store: then the log answers with the first entry's place.
-            let entries = self.ports.log.read(position.partition, position.offset, 1).await?;
-            if let Some(first) = entries.into_iter().find(|entry| entry.record.message.id == id) {
-                return Ok(first.record.message);
-            }
-        }
-        Ok(record.message)
+        let appended = self.ports.log.append(&record).await?;
+        // A retry may have overtaken the store: what counts is the first.
+        Ok(appended.first.unwrap_or(record).message)
     }
 
     fn check(&self, outgoing: &Outgoing) -> Result<(), ChatError> {

@@ -11,6 +11,7 @@ use sockeye_core::{
     position::{Cursor, Position},
 };
 
+use super::store_all;
 use crate::conformance::{
     Fixture, poll_once,
     values::{at, device_id, group_id, group_record, message_id, record, time, user_id},
@@ -29,7 +30,7 @@ pub async fn a_stored_message_is_found_as_it_was(fixture: &impl Fixture<AnyStore
     let mut by_request = at(0, 2, record(3, 2, 2));
     by_request.record.origin = Origin::Request;
     let entries = [plain, rich, by_request];
-    store.store_batch(&entries).await.expect("store");
+    store_all(&*store, &entries).await.expect("store");
     for entry in &entries {
         let found = store.message(entry.record.message.id).await.expect("message");
         assert_eq!(found.as_ref(), Some(&entry.record.message));
@@ -48,14 +49,14 @@ pub async fn a_message_is_stored_once_and_stays_as_it_was(fixture: &impl Fixture
     let last = at(0, 2, record(2, 1, 2));
     let batch = [first.clone(), second, last.clone()];
     for _ in 0..3 {
-        store.store_batch(&batch).await.expect("store");
+        store_all(&*store, &batch).await.expect("store");
     }
-    store.store_batch(&batch[1..]).await.expect("store");
+    store_all(&*store, &batch[1..]).await.expect("store");
     assert_eq!(history(&*store, None, 10).await, [1, 2]);
     assert_eq!(store.message(message_id(1)).await.expect("message"), Some(first.record.message.clone()));
     let inbox = store.inbox(user_id(2), &Cursor::default(), 10).await.expect("inbox");
     assert_eq!(inbox, [first, last]);
-    store.store_batch(&[]).await.expect("store nothing");
+    store_all(&*store, &[]).await.expect("store nothing");
 }
 
 /// Whatever their times and ids are, and whichever batch they came in.
@@ -64,16 +65,16 @@ pub async fn history_is_in_log_order(fixture: &impl Fixture<AnyStore>) {
     let mut entries: Vec<Entry> =
         (0..).zip([5, 2, 8, 1, 9, 3]).map(|(offset, n)| at(0, offset, record(n, 1, 2))).collect();
     entries[2].record.message.created_at = time(0);
-    store.store_batch(&entries[..2]).await.expect("store");
-    store.store_batch(&entries[2..]).await.expect("store");
+    store_all(&*store, &entries[..2]).await.expect("store");
+    store_all(&*store, &entries[2..]).await.expect("store");
     assert_eq!(history(&*store, None, 10).await, [5, 2, 8, 1, 9, 3]);
 }
 
 pub async fn history_comes_in_pages_from_the_latest_on(fixture: &impl Fixture<AnyStore>) {
     let store = fixture.open().await;
     let entries: Vec<_> = (0..6).map(|n| at(0, n, record(10 - n, 1, 2))).collect();
-    store.store_batch(&entries).await.expect("store");
-    store.store_batch(&[at(0, 6, record(50, 1, 3))]).await.expect("store");
+    store_all(&*store, &entries).await.expect("store");
+    store_all(&*store, &[at(0, 6, record(50, 1, 3))]).await.expect("store");
     assert_eq!(history(&*store, None, 2).await, [6, 5]);
     assert_eq!(history(&*store, Some(6), 3).await, [9, 8, 7]);
     assert_eq!(history(&*store, Some(9), 3).await, [10]);
@@ -93,7 +94,7 @@ pub async fn history_is_of_one_conversation(fixture: &impl Fixture<AnyStore>) {
         at(0, 3, group_record(4, 1, 1, &[1, 2])),
         at(0, 4, record(5, 1, 1)),
     ];
-    store.store_batch(&entries).await.expect("store");
+    store_all(&*store, &entries).await.expect("store");
     assert_eq!(history(&*store, None, 10).await, [1, 3]);
     let of = async |id| numbers(&store.history(&id, None, 10).await.expect("history"));
     assert_eq!(of(ConversationId::direct(user_id(1), user_id(1))).await, [5]);
@@ -111,7 +112,7 @@ pub async fn the_inbox_has_the_members_entries_in_log_order(fixture: &impl Fixtu
         at(0, 3, group_record(1, 4, 1, &[1, 4])),
         at(0, 4, record(2, 1, 1)),
     ];
-    store.store_batch(&entries).await.expect("store");
+    store_all(&*store, &entries).await.expect("store");
     let inbox = async |user| {
         let entries = store.inbox(user_id(user), &Cursor::default(), 10).await.expect("inbox");
         entries.iter().map(|entry| entry.position.offset).collect::<Vec<_>>()
@@ -128,7 +129,7 @@ pub async fn the_inbox_starts_after_the_cursor_in_each_partition(fixture: &impl 
     let entries: Vec<_> = (0..9)
         .map(|n| at(u32::try_from(n % 3).expect("small") * 10, n / 3, record(n, 1, 2 + n % 3)))
         .collect();
-    store.store_batch(&entries).await.expect("store");
+    store_all(&*store, &entries).await.expect("store");
     let inbox = async |after: &str| {
         let after = after.parse().expect("a cursor");
         let entries = store.inbox(user_id(1), &after, 100).await.expect("inbox");
@@ -147,7 +148,7 @@ pub async fn the_inbox_starts_after_the_cursor_in_each_partition(fixture: &impl 
 pub async fn the_inbox_is_bounded(fixture: &impl Fixture<AnyStore>) {
     let store = fixture.open().await;
     let entries: Vec<_> = (0..10).map(|n| at(u32::from(n >= 5), n % 5, record(n, 1, 2 + n / 5))).collect();
-    store.store_batch(&entries).await.expect("store");
+    store_all(&*store, &entries).await.expect("store");
     let mut cursor = Cursor::default();
     let mut got = vec![];
     loop {
@@ -173,13 +174,13 @@ pub async fn waiting_ends_when_all_positions_are_stored(fixture: &impl Fixture<A
         tokio::spawn(async move { store.wait_stored(&wanted).await })
     };
     assert!(poll_once(store.wait_stored(&wanted)).await.is_none());
-    store.store_batch(&[at(0, 0, record(1, 1, 2)), at(0, 1, record(2, 1, 2))]).await.expect("store");
+    store_all(&*store, &[at(0, 0, record(1, 1, 2)), at(0, 1, record(2, 1, 2))]).await.expect("store");
     assert!(poll_once(store.wait_stored(&wanted)).await.is_none(), "partition 4 is not stored");
-    store.store_batch(&[at(4, 0, record(3, 1, 3))]).await.expect("store");
+    store_all(&*store, &[at(4, 0, record(3, 1, 3))]).await.expect("store");
     waiting.await.expect("the task").expect("wait");
     store.wait_stored(&wanted).await.expect("wait");
     // An earlier batch comes again: what was stored stays stored.
-    store.store_batch(&[at(0, 0, record(1, 1, 2))]).await.expect("store");
+    store_all(&*store, &[at(0, 0, record(1, 1, 2))]).await.expect("store");
     store.wait_stored(&wanted).await.expect("wait");
     assert!(poll_once(store.wait_stored(&"0:2".parse().expect("a cursor"))).await.is_none());
 }
@@ -190,7 +191,7 @@ pub async fn a_batch_is_visible_as_a_whole(fixture: &impl Fixture<AnyStore>) {
         let entries: Vec<_> = (batch * 100..batch * 100 + 100).map(|n| at(0, n, record(n, 1, 2))).collect();
         let storing = {
             let store = Arc::clone(&store);
-            tokio::spawn(async move { store.store_batch(&entries).await })
+            tokio::spawn(async move { store_all(&*store, &entries).await })
         };
         while !storing.is_finished() {
             let inbox = store.inbox(user_id(2), &Cursor::default(), usize::MAX).await.expect("inbox");
@@ -206,7 +207,7 @@ pub async fn a_batch_is_visible_as_a_whole(fixture: &impl Fixture<AnyStore>) {
 pub async fn messages_survive_a_restart(fixture: &impl Fixture<AnyStore>) {
     let store = fixture.open().await;
     let entries: Vec<_> = (0..5).map(|n| at(0, n, record(n, 1, 2))).collect();
-    store.store_batch(&entries).await.expect("store");
+    store_all(&*store, &entries).await.expect("store");
     drop(store);
     let store = fixture.open().await;
     assert_eq!(history(&*store, None, 10).await, [0, 1, 2, 3, 4]);

@@ -4,6 +4,11 @@ pub mod messages;
 pub mod sessions;
 pub mod users;
 
+use sockeye_core::{
+    message::Entry,
+    ports::{Store, StoreError},
+};
+
 /// Tests of a [`sockeye_core::ports::Store`]; give an expression that makes a [`super::Fixture`].
 #[macro_export]
 macro_rules! store_suite {
@@ -59,4 +64,10 @@ macro_rules! store_suite {
             );
         }
     };
+}
+
+/// Stores entries as the worker does: through the last of them.
+async fn store_all(store: &dyn Store, entries: &[Entry]) -> Result<(), StoreError> {
+    let through = entries.iter().map(|entry| entry.position).collect();
+    store.store_batch(entries, &through).await
 }

@@ -9,6 +9,7 @@ use sockeye_core::{
 };
 use tokio::task::JoinSet;
 
+use super::store_all;
 use crate::conformance::{
     Fixture,
     values::{at, group_record, record, time, user, user_id},
@@ -119,7 +120,7 @@ pub async fn partners_come_latest_exchange_first(fixture: &impl Fixture<AnyStore
         at(0, 5, group_record(15, 1, 1, &[1, 6])),
         at(0, 6, record(16, 1, 1)),
     ];
-    store.store_batch(&exchange).await.expect("store");
+    store_all(&*store, &exchange).await.expect("store");
     let partners =
         async |of, len_max| numbers(&store.partners(user_id(of), len_max).await.expect("partners"));
     assert_eq!(partners(1, 10).await, [2, 4, 3], "each once, direct exchanges with others only");

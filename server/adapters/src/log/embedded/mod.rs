@@ -3,7 +3,7 @@
 //! Appends wait in a bounded queue. The thread takes all that wait, writes them in one transaction, syncs once, and then
 //! answers all of them: the more callers, the fewer syncs each pays for (docs/decisions/0020-embedded-log.md).
 
-mod consumer;
+mod follow;
 mod reader;
 mod retention;
 mod tail;
@@ -25,12 +25,17 @@ use std::{
 use async_trait::async_trait;
 use sockeye_core::{
     message::{Entry, Record},
-    ports::{Clock, ConsumerGroup, LogConsumer, LogError, MessageLog},
+    ports::{Appended, Clock, LogConsumer, LogError, LogTail, MessageLog},
     position::{Cursor, Position},
 };
 use tokio::sync::{oneshot, watch};
 
-use self::{consumer::EmbeddedConsumer, reader::Reader, tail::Tail, writer::Writer};
+use self::{
+    follow::{EmbeddedConsumer, EmbeddedTail},
+    reader::Reader,
+    tail::Tail,
+    writer::Writer,
+};
 use crate::{
     sqlite::{Db, OpenError, open_file},
     workers::Workers,
@@ -39,7 +44,7 @@ use crate::{
 /// The only partition.
 const PARTITION: u32 = 0;
 
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE entries (
         log_offset  INTEGER PRIMARY KEY,
         message_id  BLOB    NOT NULL UNIQUE,
@@ -56,6 +61,15 @@ const MIGRATIONS: [&str; 1] = ["
         first_offset INTEGER NOT NULL
     ) STRICT;
     INSERT INTO bounds (id, first_offset) VALUES (0, 0);
+", "
+    -- Entries that could not be read, for an operator to look at.
+    CREATE TABLE set_aside (
+        log_offset INTEGER PRIMARY KEY,
+        reason     TEXT    NOT NULL,
+        at         INTEGER NOT NULL, -- milliseconds since 1970
+        record     BLOB    NOT NULL
+    ) STRICT;
+    DELETE FROM groups WHERE name <> 'store';
 "];
 
 #[derive(Debug, Clone)]
@@ -69,7 +83,7 @@ pub struct EmbeddedLogOptions {
     pub reader_threads: usize,
     /// Reads waiting for a thread; one more is refused.
     pub read_queue_len_max: usize,
-    /// Entries that every consumer group has committed are dropped when they are older than this.
+    /// Entries that are stored (committed) are dropped when they are older than this.
     pub retention_ms: u64,
     /// How often to look for such entries.
     pub retention_check_ms: u64,
@@ -129,19 +143,16 @@ impl EmbeddedLog {
 
 #[async_trait]
 impl MessageLog for EmbeddedLog {
-    async fn append(&self, record: &Record) -> Result<Position, LogError> {
+    async fn append(&self, record: &Record) -> Result<Appended, LogError> {
         let id = record.message.id.0.0;
         let bytes = serde_json::to_vec(record).map_err(unavailable)?;
         let record = Box::new(record.clone());
-        let offset = self.shared.ask(|answer| Job::Append { id, record, bytes, answer }).await?;
-        Ok(Position { partition: PARTITION, offset })
-    }
-
-    async fn read(&self, partition: u32, from: u64, len_max: usize) -> Result<Vec<Entry>, LogError> {
-        if partition != PARTITION {
-            return Ok(vec![]);
-        }
-        self.shared.reader.read(from, len_max).await
+        let (offset, repeat) = self.shared.ask(|answer| Job::Append { id, record, bytes, answer }).await?;
+        let first = match repeat {
+            false => None,
+            true => self.shared.reader.read(offset, 1).await?.pop().map(|entry| entry.record),
+        };
+        Ok(Appended { position: Position { partition: PARTITION, offset }, first })
     }
 
     async fn end(&self) -> Result<Cursor, LogError> {
@@ -149,8 +160,12 @@ impl MessageLog for EmbeddedLog {
         Ok(next.checked_sub(1).map(|offset| Position { partition: PARTITION, offset }).into_iter().collect())
     }
 
-    async fn consumer(&self, group: ConsumerGroup) -> Result<Box<dyn LogConsumer>, LogError> {
-        Ok(Box::new(EmbeddedConsumer::start(Arc::clone(&self.shared), group).await?))
+    async fn tail(&self, after: &Cursor) -> Result<Box<dyn LogTail>, LogError> {
+        Ok(Box::new(EmbeddedTail::start(Arc::clone(&self.shared), after)))
+    }
+
+    async fn consumer(&self) -> Result<Box<dyn LogConsumer>, LogError> {
+        Ok(Box::new(EmbeddedConsumer::start(Arc::clone(&self.shared)).await?))
     }
 }
 
@@ -167,8 +182,10 @@ struct Shared {
 
 /// Work for the writing thread. Each is answered when it is synced.
 enum Job {
-    Append { id: [u8; 12], record: Box<Record>, bytes: Vec<u8>, answer: Answer<u64> },
-    Commit { group: ConsumerGroup, offset: u64, answer: Answer<()> },
+    /// Answers the offset, and whether the log had the message already.
+    Append { id: [u8; 12], record: Box<Record>, bytes: Vec<u8>, answer: Answer<(u64, bool)> },
+    Commit { offset: u64, answer: Answer<()> },
+    SetAside { offset: u64, reason: String, answer: Answer<()> },
 }
 
 type Answer<T> = oneshot::Sender<Result<T, LogError>>;

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use rusqlite::{OptionalExtension, Transaction};
 use sockeye_core::{
     message::Entry,
-    ports::{ConsumerGroup, LogError},
+    ports::{LogError, Unreadable},
     position::Position,
 };
 
@@ -28,8 +28,9 @@ impl Reader {
         self.run(move |db| db.read(|tx| rows(tx, from, len_max)).map_err(unavailable).and_then(decode)).await
     }
 
-    pub(super) async fn committed(&self, group: ConsumerGroup) -> Result<Option<u64>, LogError> {
-        self.run(move |db| db.read(|tx| committed(tx, group)).map_err(unavailable)).await
+    /// The last offset that is stored.
+    pub(super) async fn committed(&self) -> Result<Option<u64>, LogError> {
+        self.run(move |db| db.read(committed).map_err(unavailable)).await
     }
 
     async fn run<T: Send + 'static>(
@@ -43,9 +44,9 @@ impl Reader {
     }
 }
 
-pub(super) fn committed(tx: &Transaction<'_>, group: ConsumerGroup) -> rusqlite::Result<Option<u64>> {
-    let mut statement = tx.prepare_cached("SELECT committed FROM groups WHERE name = ?1")?;
-    Ok(statement.query_row([group.name()], |row| row.get(0)).optional()?.map(from_sql))
+pub(super) fn committed(tx: &Transaction<'_>) -> rusqlite::Result<Option<u64>> {
+    let mut statement = tx.prepare_cached("SELECT committed FROM groups WHERE name = 'store'")?;
+    Ok(statement.query_row([], |row| row.get(0)).optional()?.map(from_sql))
 }
 
 type Row = (u64, Vec<u8>);
@@ -68,7 +69,8 @@ fn decode(rows: Vec<Row>) -> Result<Vec<Entry>, LogError> {
             Err(error) => {
                 // Without the serializer's own words: they may quote the message.
                 let reason = format!("not a record ({:?} error in {} bytes)", error.classify(), bytes.len());
-                return Err(LogError::Unreadable { partition: PARTITION, offset, reason });
+                let position = Position { partition: PARTITION, offset };
+                return Err(LogError::Unreadable(Unreadable { position, reason }));
             }
         }
     }

@@ -2,10 +2,10 @@ use rusqlite::Transaction;
 
 use crate::sqlite::{from_sql, limit, to_sql};
 
-/// Drops the oldest entries, at most `len_max`, that every group has committed and that were appended before `before`
+/// Drops the oldest entries, at most `len_max`, that are committed and that were appended before `before`
 /// (milliseconds since 1970): always a piece from the beginning, so that what remains is dense. How many went.
 pub(super) fn drop_older(tx: &Transaction<'_>, before: u64, len_max: usize) -> rusqlite::Result<usize> {
-    let Some(committed) = committed_by_all(tx)? else { return Ok(0) };
+    let Some(committed) = super::reader::committed(tx)? else { return Ok(0) };
     let mut oldest = tx.prepare_cached(
         "SELECT log_offset, appended_at FROM entries WHERE log_offset <= ?1 ORDER BY log_offset LIMIT ?2",
     )?;
@@ -25,17 +25,4 @@ pub(super) fn drop_older(tx: &Transaction<'_>, before: u64, len_max: usize) -> r
         tx.prepare_cached("DELETE FROM entries WHERE log_offset <= ?1")?.execute([last])?;
     }
     Ok(dropped)
-}
-
-/// The last offset that every group has committed; `None` while one has committed nothing.
-fn committed_by_all(tx: &Transaction<'_>) -> rusqlite::Result<Option<u64>> {
-    use sockeye_core::ports::ConsumerGroup;
-    let mut least = u64::MAX;
-    for group in ConsumerGroup::ALL {
-        match super::reader::committed(tx, group)? {
-            None => return Ok(None),
-            Some(offset) => least = least.min(offset),
-        }
-    }
-    Ok(Some(least))
 }

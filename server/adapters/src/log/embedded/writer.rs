@@ -86,8 +86,8 @@ impl Writer {
                 self.keep(&batch, &offsets);
                 // Readers first: whoever has an acknowledgement finds the entry.
                 self.end.send_if_modified(|end| std::mem::replace(end, next) != next);
-                for (job, offset) in batch.into_iter().zip(offsets) {
-                    answer(job, Ok(offset));
+                for (job, written) in batch.into_iter().zip(offsets) {
+                    answer(job, Ok(written));
                 }
             }
             Err(error) => {
@@ -99,15 +99,13 @@ impl Writer {
     }
 
     /// Puts the new entries of a batch into the tail. Repeats answer with an offset from before.
-    fn keep(&self, batch: &[Job], offsets: &[u64]) {
-        let mut next = *self.end.borrow();
-        for (job, &offset) in batch.iter().zip(offsets) {
+    fn keep(&self, batch: &[Job], written: &[Written]) {
+        for (job, &Written { offset, repeat }) in batch.iter().zip(written) {
             if let Job::Append { record, bytes, .. } = job
-                && offset == next
+                && !repeat
             {
                 let position = Position { partition: PARTITION, offset };
                 self.tail.push(Entry { position, record: Record::clone(record) }, bytes.len());
-                next += 1;
             }
         }
     }
@@ -136,40 +134,57 @@ impl Writer {
     }
 }
 
-/// The offset of a job's entry, or that a group has now committed.
-fn write(tx: &Transaction<'_>, job: &Job, next: &mut u64, now: i64) -> rusqlite::Result<u64> {
+/// What became of a job.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    /// Of the entry, or committed now.
+    offset: u64,
+    /// The log had the message already.
+    repeat: bool,
+}
+
+fn write(tx: &Transaction<'_>, job: &Job, next: &mut u64, now: i64) -> rusqlite::Result<Written> {
+    let written = |offset| Written { offset, repeat: false };
     match job {
         Job::Append { id, bytes, .. } => {
             let sql = "SELECT log_offset FROM entries WHERE message_id = ?1";
             let first = tx.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
             if let Some(first) = first {
-                return Ok(from_sql(first));
+                return Ok(Written { offset: from_sql(first), repeat: true });
             }
             let offset = *next;
             let sql =
                 "INSERT INTO entries (log_offset, message_id, appended_at, record) VALUES (?1, ?2, ?3, ?4)";
             tx.prepare_cached(sql)?.execute((to_sql(offset), id, now, bytes))?;
             *next += 1;
-            Ok(offset)
+            Ok(written(offset))
         }
-        Job::Commit { group, offset, .. } => {
+        Job::Commit { offset, .. } => {
             // Never past the end: entries still to come were not seen by anybody.
-            let Some(last) = next.checked_sub(1) else { return Ok(0) };
+            let Some(last) = next.checked_sub(1) else { return Ok(written(0)) };
             let done = (*offset).min(last);
-            let sql = "INSERT INTO groups (name, committed) VALUES (?1, ?2)
+            let sql = "INSERT INTO groups (name, committed) VALUES ('store', ?1)
                        ON CONFLICT (name) DO UPDATE SET committed = max(committed, excluded.committed)";
-            tx.prepare_cached(sql)?.execute((group.name(), to_sql(done)))?;
-            Ok(done)
+            tx.prepare_cached(sql)?.execute([to_sql(done)])?;
+            Ok(written(done))
+        }
+        Job::SetAside { offset, reason, .. } => {
+            let sql = "INSERT OR IGNORE INTO set_aside (log_offset, reason, at, record)
+                       SELECT log_offset, ?2, ?3, record FROM entries WHERE log_offset = ?1";
+            tx.prepare_cached(sql)?.execute((to_sql(*offset), reason, now))?;
+            Ok(written(*offset))
         }
     }
 }
 
-fn answer(job: Job, outcome: Result<u64, String>) {
+fn answer(job: Job, outcome: Result<Written, String>) {
     let outcome = outcome.map_err(unavailable);
     // Nobody to answer: the caller went away or gave up at the deadline.
     match job {
-        Job::Append { answer, .. } => drop(answer.send(outcome)),
-        Job::Commit { answer, .. } => drop(answer.send(outcome.map(drop))),
+        Job::Append { answer, .. } => {
+            drop(answer.send(outcome.map(|Written { offset, repeat }| (offset, repeat))));
+        }
+        Job::Commit { answer, .. } | Job::SetAside { answer, .. } => drop(answer.send(outcome.map(drop))),
     }
 }
 

@@ -19,15 +19,14 @@ use crate::sqlite::{Db, from_sql, limit, to_sql};
 
 #[async_trait]
 impl Messages for SqliteStore {
-    async fn store_batch(&self, entries: &[Entry]) -> Result<(), StoreError> {
-        if entries.is_empty() {
+    async fn store_batch(&self, entries: &[Entry], through: &Cursor) -> Result<(), StoreError> {
+        if entries.is_empty() && self.stored.borrow().covers_all(through) {
             return Ok(());
         }
-        let entries = entries.to_vec();
+        let (entries, done) = (entries.to_vec(), through.clone());
         let stored = Arc::clone(&self.stored);
         // The thread itself tells those who wait: the caller may be gone by the time it is done.
         let batch = move |db: &mut Db| {
-            let done: Cursor = entries.iter().map(|entry| entry.position).collect();
             db.write(|tx| {
                 entries.iter().try_for_each(|entry| store(tx, entry))?;
                 done.iter().try_for_each(|position| advance(tx, position))
@@ -38,9 +37,13 @@ impl Messages for SqliteStore {
         self.writer.run(batch).await.map_err(unavailable)?.map_err(unavailable)
     }
 
+    async fn stored(&self) -> Result<Cursor, StoreError> {
+        Ok(self.stored.borrow().clone())
+    }
+
     async fn wait_stored(&self, position: &Cursor) -> Result<(), StoreError> {
         let mut stored = self.stored.subscribe();
-        let all = stored.wait_for(|stored| position.iter().all(|position| stored.covers(position))).await;
+        let all = stored.wait_for(|stored| stored.covers_all(position)).await;
         all.map(drop).map_err(unavailable)
     }
 

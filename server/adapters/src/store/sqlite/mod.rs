@@ -74,10 +74,6 @@ impl SqliteStore {
         })
     }
 
-    /// How far the log has been stored.
-    pub fn stored(&self) -> Cursor {
-        self.stored.borrow().clone()
-    }
 
     async fn read<T: Send + 'static>(
         &self,
