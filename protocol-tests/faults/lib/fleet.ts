@@ -149,7 +149,7 @@ async function startCluster(plan: FleetPlan): Promise<Fleet> {
 async function layWires(services: Services): Promise<Wires> {
   const primary = services.mongoAddress(await services.mongoPrimary());
   return {
-    kafka: await Link.listen(() => [services.kafka.bind], services.kafka.advertised),
+    kafka: await Link.listen(() => [services.kafka.bind], services.kafka.proxy.port),
     redis: await Link.listen(() => [services.redis]),
     mongoOfGateways: await Link.listen(() => [primary]),
     mongoOfWorkers: await Link.listen(() => [primary]),

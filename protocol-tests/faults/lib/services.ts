@@ -1,11 +1,9 @@
 /** The real Kafka, MongoDB and Redis: started, killed and restarted by `scripts/services`. */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { freePort } from "../../contracts/lib/server.ts";
 import type { Address } from "./link.ts";
 
 const SCRIPT = resolve(import.meta.dirname, "../../../scripts/services");
@@ -13,8 +11,8 @@ const START_WITHIN_MS = 300_000;
 const run = promisify(execFile);
 
 export interface Services {
-  /** Where Kafka listens for the harness' proxy, and the port it tells clients to come to. */
-  readonly kafka: { readonly bind: Address; readonly advertised: number };
+  /** Where Kafka listens for the harness' proxy, and where it tells the proxy's clients to come. */
+  readonly kafka: { readonly bind: Address; readonly proxy: Address };
   readonly redis: Address;
   /** Of the whole replica set; no database in it. */
   readonly mongoUri: string;
@@ -29,32 +27,18 @@ export interface Services {
   stop(): Promise<void>;
 }
 
-export function servicesAvailable(): boolean {
-  return existsSync(SCRIPT);
-}
-
 export async function startServices(): Promise<Services> {
   const dir = await mkdtemp(join(tmpdir(), "faults-services-"));
-  const advertised = await freePort();
-  const args = [
-    "start",
-    "--dir",
-    dir,
-    "--mongo-members",
-    "3",
-    "--kafka-advertised-proxy",
-    String(advertised),
-  ];
   try {
-    await script(args, START_WITHIN_MS);
-    return await inDir(dir, advertised);
+    await script(["start", "--dir", dir, "--mongo-members", "3"], START_WITHIN_MS);
+    return await inDir(dir);
   } catch (error) {
     await script(["stop", "--dir", dir]).catch(() => undefined);
     throw error;
   }
 }
 
-async function inDir(dir: string, advertised: number): Promise<Services> {
+async function inDir(dir: string): Promise<Services> {
   const env = parseEnv(await readFile(join(dir, "env"), "utf8"));
   const get = (name: string) => {
     const value = env.get(name);
@@ -68,7 +52,10 @@ async function inDir(dir: string, advertised: number): Promise<Services> {
     process.kill(pid, signal);
   };
   return {
-    kafka: { bind: parseAddress(get("SOCKEYE_TEST_KAFKA_PROXIED_BIND")), advertised },
+    kafka: {
+      bind: parseAddress(get("SOCKEYE_TEST_KAFKA_PROXIED_BIND")),
+      proxy: parseAddress(get("SOCKEYE_TEST_KAFKA_PROXY")),
+    },
     redis: parseAddress(get("SOCKEYE_TEST_REDIS_URL").replace(/^redis:\/\//, "")),
     mongoUri,
     mongoPrimary: async () => (await script(["primary", "--dir", dir])).trim(),
