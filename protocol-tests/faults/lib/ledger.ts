@@ -330,7 +330,7 @@ function staleReads(ledger: Ledger): string[] {
       }
     }
   }
-  return found;
+  return [...new Set(found)];
 }
 
 // --- Helpers

@@ -39,7 +39,7 @@ export class Load {
   }
 
   /** Every end of every conversation whose people are here says one more thing, which must be acknowledged. */
-  async lastWords(): Promise<void> {
+  lastWords(): void {
     for (const [a, b] of this.town.pairs) {
       for (const [from, to] of [
         [a, b],
@@ -49,7 +49,6 @@ export class Load {
         if (device) this.say(device, to, true);
       }
     }
-    await Promise.all(this.pending);
   }
 
   private turn(): void {

@@ -12,6 +12,7 @@ import type { Services } from "./services.ts";
 /** G6: who is online is right again within this. */
 const PRESENCE_WITHIN_MS = 15_000;
 const CONNECTED_WITHIN_MS = 60_000;
+const LOOK_EVERY_MS = 500;
 const TALKERS = 8;
 
 export interface Scenario {
@@ -47,8 +48,8 @@ export interface Stage {
   acked(more: number): Promise<void>;
   /** Until every acknowledged message can be read, at both ends. */
   stored(): Promise<void>;
-  /** Fails unless who is online is announced rightly to everybody in time. */
-  presence(when: string): Promise<void>;
+  /** Fails unless who is online is announced rightly to everybody in time, counted from `since` (default: now). */
+  presence(when: string, since?: number): Promise<void>;
 }
 
 export interface Rules {
@@ -82,6 +83,7 @@ export async function play(scenario: Scenario, rules: Rules): Promise<Outcome> {
     dir: rules.dir,
   });
   const show = new Show(fleet, rules, scenario.planted !== undefined);
+  let verdict: Verdict;
   try {
     await show.begin();
     await scenario.fault(show);
@@ -89,11 +91,13 @@ export async function play(scenario: Scenario, rules: Rules): Promise<Outcome> {
   } catch (error) {
     show.complaints.push(error instanceof Error ? error.message : String(error));
   } finally {
+    // Before everybody leaves: of who has left no complete screen is asked.
+    verdict = show.ledger.judge();
     await show.close();
     show.complaints.push(...(await fleet.stop()));
   }
   const { ledger, complaints, presences, load } = show;
-  return { ledger, verdict: ledger.judge(), complaints, presence: presences, skipped: load.skipped };
+  return { ledger, verdict, complaints, presence: presences, skipped: load.skipped };
 }
 
 class Show implements Stage {
@@ -153,13 +157,13 @@ class Show implements Stage {
     const acked = this.ledger.acked();
     await eventually(
       `${acked.length} acknowledged messages stored`,
-      async () => {
+      spaced(async () => {
         if (!(await this.lookEverywhere())) return false;
         const ids = new Set(
           [...this.ledger.final().values()].flat().flatMap((read) => read.messages.map((m) => m.id)),
         );
         return acked.every((send) => send.acks.every((ack) => ids.has(ack.id)));
-      },
+      }),
       120_000,
     );
   }
@@ -196,21 +200,18 @@ class Show implements Stage {
     await this.hold(10_000, 2_000);
     this.load.stop();
     const settleMs = this.expectsTrouble ? 20_000 : 90_000;
-    await eventually("all sends answered or given up", () => this.load.waiting === 0, settleMs).catch(
-      (error) => {
-        this.load.giveUp();
-        this.complaints.push(String(error));
-      },
-    );
+    await this.answered(settleMs);
     // Each conversation's last words come after everything before them: who has them will get nothing older.
-    await this.load.lastWords();
-    await this.load.lastWords();
+    for (const _round of [1, 2]) {
+      this.load.lastWords();
+      await this.answered(settleMs);
+    }
     await this.connected();
-    await eventually(
-      "everything acknowledged is everywhere",
-      async () => (await this.lookEverywhere()) && this.ledger.judge().lost.length === 0,
-      settleMs,
-    ).catch(() => undefined); // The verdict says what is missing.
+    const complete = async () => (await this.lookEverywhere()) && this.ledger.judge().lost.length === 0;
+    // When it never is, the verdict says what is missing.
+    await eventually("everything acknowledged is everywhere", spaced(complete), settleMs).catch(
+      () => undefined,
+    );
     for (const device of this.town.devices)
       if (device.ended) this.complaints.push(`${device.name} was turned away for good: ${device.ended}`);
     const refusals = new Set([...this.ledger.sends.values()].flatMap((send) => send.refusals));
@@ -218,16 +219,19 @@ class Show implements Stage {
     if (refusals.size) this.complaints.push(`refused for another reason than unavailable: ${[...refusals]}`);
   }
 
-  async presence(when: string): Promise<void> {
-    const startedAt = performance.now();
+  async presence(when: string, since = performance.now()): Promise<void> {
     const wrong = () =>
       this.here().flatMap((device) => {
         const difference = presenceDifference(this.town.online(), device.announced ?? []);
         return difference.length ? [`${device.name} sees ${difference.join(" ")}`] : [];
       });
     try {
-      await eventually("presence", () => wrong().length === 0, PRESENCE_WITHIN_MS);
-      this.presences.push(`${when} ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+      await eventually(
+        "presence",
+        () => wrong().length === 0,
+        PRESENCE_WITHIN_MS - (performance.now() - since),
+      );
+      this.presences.push(`${when} ${((performance.now() - since) / 1000).toFixed(1)} s`);
     } catch {
       this.presences.push(`${when} WRONG`);
       this.complaints.push(`presence ${when}: after ${PRESENCE_WITHIN_MS} ms ${wrong().join(", ")}`);
@@ -239,6 +243,16 @@ class Show implements Stage {
     this.load.giveUp();
     this.town.leave();
     await this.balancer.close();
+  }
+
+  /** Until every send is answered; those that are still tried again after `ms` are given up. */
+  private async answered(ms: number): Promise<void> {
+    const none = () => this.load.waiting === 0;
+    await eventually("every send answered", none, ms).catch(() => {
+      this.complaints.push(`${this.load.waiting} sends were not answered within ${ms} ms of healing`);
+      this.load.giveUp();
+    });
+    await eventually("every send given up", none);
   }
 
   private here(): Device[] {
@@ -279,6 +293,15 @@ const WAYS: readonly Way[] = [
   { deployment: "cross-origin", transports: ["polling", "websocket"] },
   { deployment: "cross-origin", transports: ["websocket"] },
 ];
+
+/** A probe that asks servers: not as often as `eventually` would, they have work to do. */
+function spaced(probe: () => Promise<boolean>): () => Promise<boolean> {
+  return async () => {
+    if (await probe()) return true;
+    await elapse(LOOK_EVERY_MS);
+    return false;
+  };
+}
 
 function found<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`there is no ${what}`);

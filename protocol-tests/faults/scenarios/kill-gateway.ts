@@ -7,9 +7,10 @@ export const killGateway: Scenario = {
   short: true,
   fault: async (stage) => {
     await stage.gateway(0).kill();
+    const diedAt = performance.now();
     stage.shuffle();
     await stage.connected();
-    await stage.presence("with a gateway dead");
+    await stage.presence("with a gateway dead", diedAt);
     await stage.hold(10_000, 0);
     await stage.gateway(0).start();
   },
