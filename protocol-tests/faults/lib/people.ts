@@ -182,7 +182,7 @@ export class Device {
     const payload = { to: this.town.person(to).id, text, image: null, ...(clientId ? { clientId } : {}) };
     for (;;) {
       if (this.connected && (await this.attempt(send, payload))) return;
-      if (clientId === null || giveUp()) {
+      if (clientId === null || giveUp() || !this.record.present) {
         send.unknown = send.acks.length === 0 && send.refusals.length < send.attempts;
         return;
       }
