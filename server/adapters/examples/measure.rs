@@ -18,7 +18,7 @@ use sockeye_adapters::{
     store::sqlite::{SqliteStore, SqliteStoreOptions},
 };
 use sockeye_core::{
-    ports::{Clock, ConsumerGroup, MessageLog, Messages},
+    ports::{Clock, MessageLog, Messages},
     position::Cursor,
     time::Timestamp,
 };
@@ -70,8 +70,8 @@ async fn appends(callers: u64, consumers: bool, span: Duration) -> Outcome<()> {
     let store = Arc::new(store);
     let mut following = JoinSet::new();
     if consumers {
-        following.spawn(follow(Arc::clone(&log), ConsumerGroup::Store, Some(Arc::clone(&store))));
-        following.spawn(follow(Arc::clone(&log), ConsumerGroup::Dispatch, None));
+        following.spawn(store_all(Arc::clone(&log), Arc::clone(&store)));
+        following.spawn(follow(Arc::clone(&log)));
     }
     let over = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
@@ -107,24 +107,25 @@ async fn appends(callers: u64, consumers: bool, span: Duration) -> Outcome<()> {
     Ok(())
 }
 
-async fn follow(
-    log: Arc<dyn MessageLog>,
-    group: ConsumerGroup,
-    store: Option<Arc<SqliteStore>>,
-) -> Outcome<()> {
-    let mut consumer = log.consumer(group).await?;
+async fn store_all(log: Arc<dyn MessageLog>, store: Arc<SqliteStore>) -> Outcome<()> {
+    let mut consumer = log.consumer().await?;
     loop {
-        let entries = consumer.next(500).await?;
-        if let Some(store) = &store {
-            store.store_batch(&entries).await?;
-        }
-        consumer.commit(&entries.iter().map(|entry| entry.position).collect()).await?;
+        let batch = consumer.next(500).await?;
+        store.store_batch(&batch.entries, &batch.through).await?;
+        consumer.commit(&batch.through).await?;
+    }
+}
+
+async fn follow(log: Arc<dyn MessageLog>) -> Outcome<()> {
+    let mut tail = log.tail(&Cursor::default()).await?;
+    loop {
+        tail.next(500).await?;
     }
 }
 
 async fn behind(log: &dyn MessageLog, store: &SqliteStore) -> Outcome<u64> {
     let count = |cursor: &Cursor| cursor.offset(0).map_or(0, |offset| offset + 1);
-    Ok(count(&log.end().await?) - count(&store.stored()))
+    Ok(count(&log.end().await?) - count(&store.stored().await?))
 }
 
 /// Batches of `rows` entries into the store.
@@ -140,7 +141,8 @@ async fn batches(rows: u64, span: Duration) -> Outcome<()> {
         let entries: Vec<_> =
             (batch * rows..(batch + 1) * rows).map(|n| at(0, n, record(n, n % 100, n % 71))).collect();
         let asked = Instant::now();
-        store.store_batch(&entries).await?;
+        let through = entries.iter().map(|entry| entry.position).collect();
+        store.store_batch(&entries, &through).await?;
         latencies.push(asked.elapsed());
     }
     let elapsed = began.elapsed();

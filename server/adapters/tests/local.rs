@@ -17,8 +17,7 @@ use sockeye_core::{
     conversation::ConversationId,
     media::{Image, ImageKind, MediaId},
     ports::{
-        Blobs, ConsumerGroup, Conversations, LogError, MessageLog, Messages, PasswordError, Passwords,
-        Sessions,
+        Blobs, Conversations, LogConsumer, LogError, MessageLog, Messages, PasswordError, Passwords, Sessions,
     },
     position::{Cursor, Position},
     session::SessionId,
@@ -31,13 +30,26 @@ fn place(offset: u64) -> Cursor {
     Cursor::from_iter([Position { partition: 0, offset }])
 }
 
-async fn offsets(log: &EmbeddedLog) -> Vec<u64> {
-    let entries = log.read(0, 0, usize::MAX).await.expect("a working log");
-    entries.iter().map(|entry| entry.position.offset).collect()
+/// What is in the file.
+fn offsets(dir: &TempDir) -> Vec<u64> {
+    let file = Connection::open(dir.path().join("log.db")).expect("a log");
+    let mut entries = file.prepare("SELECT log_offset FROM entries ORDER BY 1").expect("a log");
+    let offsets = entries.query_map([], |row| row.get::<_, i64>(0)).expect("a log");
+    offsets.map(|offset| offset.expect("a log").try_into().expect("not negative")).collect()
 }
 
-async fn commit(log: &EmbeddedLog, group: ConsumerGroup, done: u64) {
-    log.consumer(group).await.expect("a working log").commit(&place(done)).await.expect("a working log");
+async fn commit(log: &EmbeddedLog, done: u64) {
+    log.consumer().await.expect("a working log").commit(&place(done)).await.expect("a working log");
+}
+
+/// Past the news of what was stored before.
+async fn next(consumer: &mut dyn LogConsumer) -> Result<Vec<u64>, LogError> {
+    loop {
+        let batch = consumer.next(10).await?;
+        if !batch.entries.is_empty() {
+            return Ok(batch.entries.iter().map(|entry| entry.position.offset).collect());
+        }
+    }
 }
 
 #[tokio::test]
@@ -46,13 +58,14 @@ async fn a_repeat_answers_the_first_place() {
     let log = EmbeddedLog::open(dir.path(), ManualClock::at(0), EmbeddedLogOptions::default()).unwrap();
     let first = log.append(&record(1, 1, 2)).await.unwrap();
     log.append(&record(2, 1, 2)).await.unwrap();
-    assert_eq!(log.append(&record(1, 1, 2)).await.unwrap(), first);
-    assert_eq!(offsets(&log).await, [0, 1]);
+    let again = log.append(&record(1, 1, 2)).await.unwrap();
+    assert_eq!((again.position, again.first), (first.position, Some(record(1, 1, 2))));
+    assert_eq!(offsets(&dir), [0, 1]);
 }
 
-/// Old and committed by every group: dropped, from the beginning, a few at a time. The places that follow go on.
+/// Old and committed: dropped, from the beginning, a few at a time. The places that follow go on.
 #[tokio::test]
-async fn entries_are_dropped_when_old_and_committed_by_all() {
+async fn entries_are_dropped_when_old_and_committed() {
     let dir = tempfile::tempdir().unwrap();
     let clock = ManualClock::at(1_000);
     let options = EmbeddedLogOptions {
@@ -65,26 +78,24 @@ async fn entries_are_dropped_when_old_and_committed_by_all() {
     for number in 0..6 {
         log.append(&record(number, 1, 2)).await.unwrap();
     }
-    commit(&log, ConsumerGroup::Store, 5).await;
     clock.set(1_400);
     log.append(&record(6, 1, 2)).await.unwrap();
     clock.set(1_501);
     log.append(&record(7, 1, 2)).await.unwrap();
-    assert_eq!(offsets(&log).await.len(), 8, "one group has committed nothing");
+    assert_eq!(offsets(&dir).len(), 8, "nothing is committed");
 
-    commit(&log, ConsumerGroup::Dispatch, 3).await;
-    let follower = log.consumer(ConsumerGroup::Dispatch).await.unwrap();
-    while offsets(&log).await != [4, 5, 6, 7] {
+    commit(&log, 3).await;
+    let follower = log.consumer().await.unwrap();
+    while offsets(&dir) != [4, 5, 6, 7] {
         tokio::task::yield_now().await;
     }
-    commit(&log, ConsumerGroup::Store, 7).await;
-    commit(&log, ConsumerGroup::Dispatch, 7).await;
-    while offsets(&log).await != [6, 7] {
+    commit(&log, 7).await;
+    while offsets(&dir) != [6, 7] {
         tokio::task::yield_now().await;
     }
     clock.set(9_000);
-    commit(&log, ConsumerGroup::Store, 7).await;
-    while !offsets(&log).await.is_empty() {
+    commit(&log, 7).await;
+    while !offsets(&dir).is_empty() {
         tokio::task::yield_now().await;
     }
     assert_eq!(log.end().await.unwrap(), place(7));
@@ -92,11 +103,11 @@ async fn entries_are_dropped_when_old_and_committed_by_all() {
 
     let log = EmbeddedLog::open(dir.path(), clock, options).unwrap();
     assert_eq!(log.end().await.unwrap(), place(7));
-    assert_eq!(log.append(&record(8, 1, 2)).await.unwrap().offset, 8);
-    assert_eq!(offsets(&log).await, [8]);
+    assert_eq!(log.append(&record(8, 1, 2)).await.unwrap().position.offset, 8);
+    assert_eq!(offsets(&dir), [8]);
 }
 
-/// Its group has committed them by another consumer.
+/// Another consumer has committed them.
 #[tokio::test]
 async fn a_consumer_passes_over_what_was_dropped_before_it_read_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -104,37 +115,34 @@ async fn a_consumer_passes_over_what_was_dropped_before_it_read_it() {
     let options =
         EmbeddedLogOptions { retention_ms: 0, retention_check_ms: 0, ..EmbeddedLogOptions::default() };
     let log = EmbeddedLog::open(dir.path(), clock.clone(), options).unwrap();
-    let mut slow = log.consumer(ConsumerGroup::Store).await.unwrap();
+    let mut slow = log.consumer().await.unwrap();
     for number in 0..3 {
         log.append(&record(number, 1, 2)).await.unwrap();
     }
     clock.set(2_000);
-    commit(&log, ConsumerGroup::Store, 2).await;
-    commit(&log, ConsumerGroup::Dispatch, 2).await;
-    while !offsets(&log).await.is_empty() {
+    commit(&log, 2).await;
+    while !offsets(&dir).is_empty() {
         tokio::task::yield_now().await;
     }
     let later = record(3, 1, 2);
-    let (entries, appended) = tokio::join!(slow.next(10), log.append(&later));
-    assert_eq!(appended.unwrap().offset, 3);
-    assert_eq!(entries.unwrap()[0].position.offset, 3);
+    let (entries, appended) = tokio::join!(next(&mut *slow), log.append(&later));
+    assert_eq!(appended.unwrap().position.offset, 3);
+    assert_eq!(entries.unwrap(), [3]);
 }
 
 #[tokio::test]
 async fn commits_neither_go_back_nor_past_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let log = EmbeddedLog::open(dir.path(), ManualClock::at(0), EmbeddedLogOptions::default()).unwrap();
-    commit(&log, ConsumerGroup::Store, 1_000).await;
+    commit(&log, 1_000).await;
     for number in 0..3 {
         log.append(&record(number, 1, 2)).await.unwrap();
     }
-    let first = log.consumer(ConsumerGroup::Store).await.unwrap().next(1).await.unwrap();
-    assert_eq!(first[0].position.offset, 0);
-    commit(&log, ConsumerGroup::Store, 1_000).await;
-    commit(&log, ConsumerGroup::Store, 0).await;
-    let next = log.append(&record(3, 1, 2)).await.unwrap();
-    let entries = log.consumer(ConsumerGroup::Store).await.unwrap().next(10).await.unwrap();
-    assert_eq!(entries.iter().map(|entry| entry.position).collect::<Vec<_>>(), [next]);
+    assert_eq!(next(&mut *log.consumer().await.unwrap()).await.unwrap()[0], 0);
+    commit(&log, 1_000).await;
+    commit(&log, 0).await;
+    let last = log.append(&record(3, 1, 2)).await.unwrap().position;
+    assert_eq!(next(&mut *log.consumer().await.unwrap()).await.unwrap(), [last.offset]);
 }
 
 #[tokio::test]
@@ -159,7 +167,7 @@ async fn appends_over_the_bound_are_refused_and_the_others_kept() {
     other.execute_batch("ROLLBACK").unwrap();
     let kept = appends.join_all().await.into_iter().filter(Result::is_ok).count();
     assert!(kept >= 4, "what waited was written");
-    assert_eq!(offsets(&log).await.len(), kept);
+    assert_eq!(offsets(&dir).len(), kept);
 }
 
 #[tokio::test]
@@ -173,7 +181,7 @@ async fn an_append_that_takes_too_long_is_given_up() {
     other.execute_batch("ROLLBACK").unwrap();
     // The same append may be tried again; it is one entry.
     while log.append(&record(1, 1, 2)).await.is_err() {}
-    assert_eq!(offsets(&log).await, [0]);
+    assert_eq!(offsets(&dir), [0]);
 }
 
 #[tokio::test]
@@ -189,14 +197,29 @@ async fn a_damaged_entry_is_named_and_does_not_hold_up_those_before_it() {
     // What was just written is read from memory: only a later process meets the damage.
     drop(log);
     let log = EmbeddedLog::open(dir.path(), ManualClock::at(0), EmbeddedLogOptions::default()).unwrap();
-    let mut consumer = log.consumer(ConsumerGroup::Store).await.unwrap();
-    assert_eq!(consumer.next(10).await.unwrap().len(), 2);
-    let error = consumer.next(10).await.unwrap_err();
-    assert!(matches!(error, LogError::Unreadable { partition: 0, offset: 2, .. }), "{error}");
+    let mut consumer = log.consumer().await.unwrap();
+    assert_eq!(next(&mut *consumer).await.unwrap(), [0, 1]);
+    let damaged = |error| match error {
+        LogError::Unreadable(unreadable) => unreadable,
+        error => panic!("{error}"),
+    };
+    for _ in 0..2 {
+        let unreadable = damaged(next(&mut *consumer).await.unwrap_err());
+        assert_eq!(unreadable.position, Position { partition: 0, offset: 2 });
+    }
     // How to go on without it.
-    consumer.commit(&place(2)).await.unwrap();
-    let mut consumer = log.consumer(ConsumerGroup::Store).await.unwrap();
-    assert_eq!(consumer.next(10).await.unwrap()[0].position.offset, 3);
+    let unreadable = damaged(next(&mut *consumer).await.unwrap_err());
+    consumer.set_aside(&unreadable).await.unwrap();
+    assert_eq!(next(&mut *consumer).await.unwrap(), [3]);
+    let file = Connection::open(dir.path().join("log.db")).unwrap();
+    let kept =
+        file.query_row("SELECT log_offset, record FROM set_aside", [], |row| Ok((row.get(0)?, row.get(1)?)));
+    assert_eq!(kept.unwrap(), (2, vec![0x7b]));
+
+    let mut tail = log.tail(&Cursor::default()).await.unwrap();
+    assert_eq!(tail.next(10).await.unwrap().len(), 2);
+    damaged(tail.next(10).await.unwrap_err());
+    assert_eq!(tail.next(10).await.unwrap()[0].position.offset, 3);
 }
 
 #[tokio::test]
@@ -249,11 +272,11 @@ async fn a_store_that_failed_works_again() {
     let store = store(&dir, 0);
     let other = Connection::open(dir.path().join("store.db")).unwrap();
     other.execute_batch("ALTER TABLE inbox RENAME TO away").unwrap();
-    store.store_batch(&[at(0, 0, record(1, 1, 2))]).await.unwrap_err();
-    assert!(store.stored().is_empty());
+    store.store_batch(&[at(0, 0, record(1, 1, 2))], &place(0)).await.unwrap_err();
+    assert!(store.stored().await.unwrap().is_empty());
     other.execute_batch("ALTER TABLE away RENAME TO inbox").unwrap();
     assert_eq!(store.message(record(1, 1, 2).message.id).await.unwrap(), None, "all or nothing");
-    store.store_batch(&[at(0, 0, record(1, 1, 2))]).await.unwrap();
+    store.store_batch(&[at(0, 0, record(1, 1, 2))], &place(0)).await.unwrap();
     assert_eq!(store.inbox(user_id(2), &Cursor::default(), 9).await.unwrap().len(), 1);
 }
 

@@ -12,6 +12,13 @@ pub struct Position {
     pub offset: u64,
 }
 
+impl Position {
+    /// The place after this one in its partition.
+    pub fn next(self) -> Self {
+        Self { offset: self.offset + 1, ..self }
+    }
+}
+
 /// How far something has read: the last offset seen, per partition. Written as `0:41,3:7` and given to clients as an
 /// opaque text (Socket.IO connection state recovery's "offset").
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
-//! Makes one order, without repeats or holes, of what a lossy bus brings.
+//! Makes one order, without repeats, of what is read from the log, and notices holes.
 //!
-//! The bus between nodes may drop, repeat or reorder. What it carries has its log position, and positions are dense, so
-//! whoever delivers can drop a repeat and notice a hole, which the log fills (promises G1 to G4).
+//! Entries have positions, and a message has an id: whoever delivers drops what it has seen, also when a client's retry made
+//! a second entry, and notices when the log goes on later than it should (promises G1 to G4).
 
 use std::collections::{HashSet, VecDeque};
 
@@ -21,7 +21,7 @@ pub enum Verdict {
     Deliver,
     /// Seen before: drop it.
     Repeat,
-    /// Entries from offset `from` up to before this one are missing: read them from the log, offer them, then this again.
+    /// Entries from offset `from` up to before this one are missing. When there is nothing to be had there: skip to it.
     Hole { from: u64 },
 }
 

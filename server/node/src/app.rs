@@ -14,7 +14,7 @@ use sockeye_adapters::{
 use sockeye_core::{
     Bounds, Chat, Ports,
     limits::Rule,
-    ports::{Clock, Entropy, MessageLog},
+    ports::{Clock, Entropy, MessageLog, Messages},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,14 +27,15 @@ use crate::{
         Gateway,
         connection::Connections,
         contract::Contract,
+        delivery::Delivery,
         http::{Health, HttpParts, cookies::CookieRules, limits::AddressLimits, origin::Trust, router},
-        hub::{Delivery, Hub},
+        hub::Hub,
         recovery::RecoveryKey,
         wire::{OriginPolicy, Transports, Wire, WireConfig},
     },
     lifecycle::Lifecycle,
     secret,
-    worker::{dispatch::Dispatcher, store::Storer},
+    worker::store::Storer,
 };
 
 /// Events on the local bus that a reader may be behind.
@@ -65,20 +66,16 @@ pub async fn run(config: Config) -> Result<(), String> {
 
     let lifecycle = Lifecycle::default();
     let delivered = ports.log.end().await.map_err(|error| format!("the message log: {error}"))?;
+    let tail = ports.log.tail(&delivered).await.map_err(|error| format!("the message log: {error}"))?;
     let hub = Hub::new(delivered);
     let delivery = Delivery {
         hub: hub.clone(),
         chat: chat.clone(),
         contract: contract.clone(),
-        log: ports.log.clone(),
         presence_coalesce: config.wire.presence_coalesce,
     };
     let subscription = ports.bus.subscribe().await.map_err(|error| error.to_string())?;
-    lifecycle.spawn("delivery", delivery.run(subscription, lifecycle.stop()));
-    lifecycle.spawn(
-        "dispatch",
-        Dispatcher { log: ports.log.clone(), bus: ports.bus.clone() }.run(lifecycle.stop()),
-    );
+    lifecycle.spawn("delivery", delivery.run(tail, subscription, lifecycle.stop()));
     lifecycle
         .spawn("store", Storer { log: ports.log.clone(), store: ports.store.clone() }.run(lifecycle.stop()));
 
@@ -134,7 +131,8 @@ async fn embedded(
         Arc::new(open("the message log", EmbeddedLog::open(dir, clock.clone(), log_options))?);
     let store = open("the store", SqliteStore::open(dir, clock.clone(), SqliteStoreOptions::default()))?;
     let end = open("the message log", log.end().await)?;
-    if !store.stored().iter().all(|stored| end.covers(stored)) {
+    let stored = open("the store", store.stored().await)?;
+    if !end.covers_all(&stored) {
         return Err(format!(
             "the message log in {} is older than the store beside it: restore both from the same backup",
             dir.display()

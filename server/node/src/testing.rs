@@ -22,8 +22,7 @@ use sockeye_adapters::{
 use sockeye_core::{
     Bounds, Chat, Ports,
     limits::Rule,
-    ports::{Clock, ConsumerGroup, Entropy},
-    position::Cursor,
+    ports::{Clock, Entropy},
     time::Timestamp,
 };
 use tempfile::TempDir;
@@ -186,11 +185,10 @@ fn ports(dir: &std::path::Path, clock: Arc<dyn Clock>, profile: &Profile) -> Por
 
 /// What the worker does in the process: without it no history is ever complete.
 async fn store(ports: Ports) {
-    let mut consumer = ports.log.consumer(ConsumerGroup::Store).await.expect("a consumer");
+    let mut consumer = ports.log.consumer().await.expect("a consumer");
     loop {
-        let entries = consumer.next(100).await.expect("entries");
-        ports.store.store_batch(&entries).await.expect("stored");
-        let done: Cursor = entries.iter().map(|entry| entry.position).collect();
-        consumer.commit(&done).await.expect("committed");
+        let batch = consumer.next(100).await.expect("entries");
+        ports.store.store_batch(&batch.entries, &batch.through).await.expect("stored");
+        consumer.commit(&batch.through).await.expect("committed");
     }
 }

@@ -16,6 +16,7 @@ pub mod values;
 use std::{pin::pin, sync::Arc, task::Poll};
 
 use async_trait::async_trait;
+use sockeye_core::{message::Entry, ports::MessageLog, position::Cursor};
 
 /// An adapter of port `P` over data of its own, which is empty at first.
 #[async_trait]
@@ -50,4 +51,22 @@ pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
         })
     })
     .await
+}
+
+/// All that is in a log, in order of the positions.
+///
+/// # Panics
+/// When the log does not answer.
+pub async fn everything(log: &dyn MessageLog) -> Vec<Entry> {
+    let end = log.end().await.expect("end");
+    let mut tail = log.tail(&Cursor::default()).await.expect("tail");
+    let mut entries: Vec<Entry> = vec![];
+    let mut seen = Cursor::default();
+    while !seen.covers_all(&end) {
+        let more = tail.next(100).await.expect("next");
+        more.iter().for_each(|entry| seen.advance(entry.position));
+        entries.extend(more);
+    }
+    entries.sort_by_key(|entry| entry.position);
+    entries
 }

@@ -10,8 +10,7 @@ pub struct Ledger {
     /// Offset by message number.
     pub acks: BTreeMap<u64, u64>,
     pub stored: Option<u64>,
-    /// The last offset by group.
-    pub committed: BTreeMap<String, u64>,
+    pub committed: Option<u64>,
     pub users: Vec<u64>,
     pub pictures: Vec<u64>,
     pub refused: u64,
@@ -43,9 +42,7 @@ impl Ledger {
                 assert!(before.is_none(), "acknowledged twice: {line}");
             }
             "stored" => self.stored = self.stored.max(Some(number(1))),
-            "committed" => {
-                self.committed.insert(words[1].to_owned(), number(2));
-            }
+            "committed" => self.committed = self.committed.max(Some(number(1))),
             "user" => self.users.push(number(1)),
             "picture" => self.pictures.push(number(1)),
             "refused" => self.refused += 1,

@@ -47,7 +47,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         ledger.follow(&mut child, |ledger| ledger.acks_of(round) >= acks);
         check(dir.path(), &ledger).await;
     }
-    assert!(ledger.acks_of(9) > 0 && ledger.stored.is_some() && ledger.committed.len() == 2);
+    assert!(ledger.acks_of(9) > 0 && ledger.stored.is_some() && ledger.committed.is_some());
     assert!(!ledger.pictures.is_empty() && !ledger.users.is_empty());
 }
 

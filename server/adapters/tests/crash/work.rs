@@ -1,4 +1,4 @@
-//! What the child does: senders append, both groups follow, people sign up, pictures are kept. Each acknowledgement is a
+//! What the child does: senders append, a worker and a tail follow, people sign up, pictures are kept. Each acknowledgement is a
 //! line of output, written after it was given and before anything else.
 
 use std::{
@@ -16,7 +16,7 @@ use sockeye_adapters::{
 };
 use sockeye_core::{
     media::{Image, ImageKind, MediaId},
-    ports::{Blobs, Clock, ConsumerGroup, MessageLog, Messages, Users},
+    ports::{Blobs, Clock, MessageLog, Messages, Users},
     position::Cursor,
     time::Timestamp,
 };
@@ -68,13 +68,15 @@ async fn run(round: u64, dir: &Path) {
     for sender in 0..SENDERS {
         work.spawn(send(Arc::clone(&log), round, sender));
     }
-    work.spawn(follow(Arc::clone(&log), ConsumerGroup::Store, Some(Arc::clone(&store))));
-    work.spawn(follow(Arc::clone(&log), ConsumerGroup::Dispatch, None));
+    work.spawn(store_all(Arc::clone(&log), Arc::clone(&store)));
+    work.spawn(follow(Arc::clone(&log)));
     work.spawn(sign_up(Arc::clone(&store), round));
     work.spawn(keep_pictures(blobs, round));
     // Work ends when the disk refuses; reading still works then.
     while let Some(ended) = work.join_next().await {
-        if !ended.expect("no panic") && log.read(0, 0, 1).await.expect("readable").len() == 1 {
+        if !ended.expect("no panic") {
+            let mut tail = log.tail(&Cursor::default()).await.expect("readable");
+            assert_eq!(tail.next(1).await.expect("readable").len(), 1);
             tell("readable");
         }
     }
@@ -86,14 +88,14 @@ async fn send(log: Arc<EmbeddedLog>, round: u64, sender: u64) -> bool {
     for nth in 0.. {
         let number = number(round, sender, nth);
         let record = record(number, sender, 100 + nth % 3);
-        let Ok(position) = log.append(&record).await else {
+        let Ok(appended) = log.append(&record).await else {
             tell("refused");
             return false;
         };
-        tell(format_args!("ack {number} {}", position.offset));
+        tell(format_args!("ack {number} {}", appended.position.offset));
         if nth % 7 == 3 {
             match log.append(&record).await {
-                Ok(again) => assert_eq!(again, position, "a retry is the same entry"),
+                Ok(again) => assert_eq!(again.position, appended.position, "a retry is the same entry"),
                 Err(_) => return false,
             }
         }
@@ -101,22 +103,32 @@ async fn send(log: Arc<EmbeddedLog>, round: u64, sender: u64) -> bool {
     true
 }
 
-async fn follow(log: Arc<EmbeddedLog>, group: ConsumerGroup, store: Option<Arc<SqliteStore>>) -> bool {
-    let mut consumer = log.consumer(group).await.expect("a consumer");
+async fn store_all(log: Arc<EmbeddedLog>, store: Arc<SqliteStore>) -> bool {
+    let mut consumer = log.consumer().await.expect("a consumer");
     loop {
-        let Ok(entries) = consumer.next(100).await else { return false };
-        let done: Cursor = entries.iter().map(|entry| entry.position).collect();
-        let last = done.offset(0).expect("an entry");
-        if let Some(store) = &store {
-            if store.store_batch(&entries).await.is_err() {
-                return false;
-            }
-            tell(format_args!("stored {last}"));
-        }
-        if consumer.commit(&done).await.is_err() {
+        let Ok(batch) = consumer.next(100).await else { return false };
+        let last = batch.through.offset(0).expect("the only partition");
+        if store.store_batch(&batch.entries, &batch.through).await.is_err() {
             return false;
         }
-        tell(format_args!("committed {} {last}", group.name()));
+        tell(format_args!("stored {last}"));
+        if consumer.commit(&batch.through).await.is_err() {
+            return false;
+        }
+        tell(format_args!("committed {last}"));
+    }
+}
+
+async fn follow(log: Arc<EmbeddedLog>) -> bool {
+    let end = log.end().await.expect("the end");
+    let mut tail = log.tail(&end).await.expect("a tail");
+    let mut next = end.offset(0).map_or(0, |offset| offset + 1);
+    loop {
+        let Ok(entries) = tail.next(100).await else { return false };
+        for entry in entries {
+            assert_eq!(entry.position.offset, next, "dense");
+            next += 1;
+        }
     }
 }
 

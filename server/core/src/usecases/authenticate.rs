@@ -1,4 +1,10 @@
-use crate::{Chat, ChatError, id::UserId, ports::TokenError, session::Session, user::User};
+use crate::{
+    Chat, ChatError,
+    id::UserId,
+    ports::TokenError,
+    session::{Session, SessionId},
+    user::User,
+};
 
 impl Chat {
     /// Who holds this token.
@@ -24,6 +30,11 @@ impl Chat {
         let gone = ChatError::NotFound { code: "user_gone", message: "User not found" };
         let user = self.ports.store.user(session.user).await?.ok_or(gone)?;
         Ok((session, user))
+    }
+
+    /// Whether a log-in is over.
+    pub async fn session_ended(&self, session: SessionId) -> Result<bool, ChatError> {
+        Ok(self.ports.store.session_ended(session).await?)
     }
 
     /// Whether there is such an account.

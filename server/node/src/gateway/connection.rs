@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use serde_json::Value;
 use sockeye_core::{
     ChatError,
-    id::DeviceId,
+    id::{DeviceId, UserId},
     limits::{Decision, Rule, Window},
     ports::Clock,
     position::Cursor,
 };
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
     Gateway,
@@ -47,11 +47,16 @@ pub struct Connections {
 
 /// A client that goes on for this many times the rate it is allowed is dropped.
 const FLOOD_FACTOR: u32 = 10;
+/// How long a returning device waits for its answer before it is sent away to come again.
+const RESUME_WITHIN: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl Application for Connections {
     async fn admit(&self, handshake: &Handshake, _: &str, auth: &Value) -> Result<Admission, Refusal> {
-        let refusal = |reason| Refusal { message: self.contract.refusal(&reason) };
+        let refusal = |reason| Refusal {
+            message: self.contract.refusal(&reason),
+            passing: reason == Refused::Unavailable,
+        };
         let claim = self.contract.claimed_user(&handshake.query);
         let proof = self.proof(handshake, auth).await;
         let user = match (proof, claim) {
@@ -64,7 +69,7 @@ impl Application for Connections {
             return Ok(Admission::default());
         };
         if let Some(returning) = key.returning(auth).filter(|returning| returning.user == user)
-            && self.gateway.chat.can_resume(user, &returning.offset).await.is_ok_and(|can| can)
+            && self.can_resume(user, &returning.offset).await.map_err(refusal)?
         {
             let pid = auth.get("pid").and_then(Value::as_str).map(str::to_owned);
             let recovery_offset = Some(returning.offset.to_string());
@@ -113,6 +118,29 @@ enum Ended {
 }
 
 impl Connections {
+    /// Whether what a device missed since `after` can be replayed to it.
+    ///
+    /// # Errors
+    /// When that cannot be said now: the device is to come again, rather than to miss something.
+    async fn can_resume(&self, user: UserId, after: &Cursor) -> Result<bool, Refused> {
+        let known = async {
+            let can = self.gateway.chat.can_resume(user, after).await?;
+            if can {
+                // Another node may have told it more than this one has read yet.
+                self.hub.reached(after).await;
+            }
+            Ok::<_, ChatError>(can)
+        };
+        match timeout(RESUME_WITHIN, known).await {
+            Ok(Ok(can)) => Ok(can),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a returning device is sent away for now");
+                Err(Refused::Unavailable)
+            }
+            Err(_) => Err(Refused::Unavailable),
+        }
+    }
+
     async fn proof(&self, handshake: &Handshake, auth: &Value) -> Result<Proven, Refused> {
         let claim = self.contract.claimed_user(&handshake.query);
         let seen = handshake.credentials().borrow().clone();
@@ -177,7 +205,11 @@ impl Connections {
             // A client that is gone already needs no answer.
             let _ = ack.send(&self.contract.event_refused(&error));
         }
-        connection.outbox.disconnect(true);
+        if reason == Refused::Unavailable {
+            connection.outbox.close_transport();
+        } else {
+            connection.outbox.disconnect(true);
+        }
     }
 
     /// Waits until a connection is proven, and makes it one that is told what concerns it.

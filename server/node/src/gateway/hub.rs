@@ -1,40 +1,26 @@
 //! The devices connected to this node, and what reaches them.
 //!
-//! One task reads the bus and hands every event to the devices it concerns, in log order, without repeats or holes
-//! ([`Sequencer`]). A device has a bounded queue; at the bound it is dropped, and recovers when it returns (promise G9).
+//! [`super::delivery`] fills the hub: it hands every message to the devices it concerns, in log order. A device has a bounded queue; at the bound it is dropped, and recovers when it returns (promise G9).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
+use metrics::counter;
 use sockeye_core::{
-    Chat, ChatError,
     id::{DeviceId, UserId},
     message::Entry,
-    ports::{BusEvent, BusSubscription, MessageLog, Received},
-    position::Cursor,
-    sequencer::{Sequencer, Verdict},
+    position::{Cursor, Position},
     session::SessionId,
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
-};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    announcement::Announcement,
-    contract::{Contract, OutEvent},
-};
+use super::{announcement::Announcement, contract::OutEvent};
 
 /// Events waiting for one device.
 const DEVICE_QUEUE_LEN_MAX: usize = 1024;
-/// Entries read from the log at a time to fill a hole.
-const FILL_LEN_MAX: usize = 512;
-/// How often to look in the log for what the bus lost without a trace.
-const HOLE_CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// What a device is told. Small: a queue allocates room for dozens before it holds one.
 #[derive(Debug, Clone)]
@@ -58,6 +44,8 @@ pub struct Delivered {
 #[derive(Debug)]
 pub struct Hub {
     devices: Mutex<Devices>,
+    /// Changes with `Devices::seen`.
+    progress: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -91,7 +79,7 @@ pub struct Membership {
 impl Hub {
     pub fn new(delivered: Cursor) -> Arc<Self> {
         let devices = Devices { of_user: HashMap::new(), count: 0, seen: delivered };
-        Arc::new(Self { devices: Mutex::new(devices) })
+        Arc::new(Self { devices: Mutex::new(devices), progress: watch::Sender::new(()) })
     }
 
     /// From now on the device is told what concerns it. One device may be here twice for a moment, when it returned before
@@ -109,11 +97,38 @@ impl Hub {
         Membership { hub: self.clone(), user, device, queue, overflowed, joined_at }
     }
 
+    /// Everything up to here was delivered.
+    pub fn seen(&self) -> Cursor {
+        self.lock().seen.clone()
+    }
+
     pub fn device_count(&self) -> usize {
         self.lock().count
     }
 
-    fn deliver(&self, entry: Entry) {
+    /// Waits until everything up to `cursor` was delivered here.
+    pub async fn reached(&self, cursor: &Cursor) {
+        let mut progress = self.progress.subscribe();
+        while !self.lock().seen.covers_all(cursor) {
+            // The sender is ours: it does not go away before us.
+            let _ = progress.changed().await;
+        }
+    }
+
+    /// The log-ins that devices here were proven with.
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        let devices = self.lock();
+        let sessions = devices.of_user.values().flatten().filter_map(|device| device.session);
+        sessions.collect::<HashSet<_>>().into_iter().collect()
+    }
+
+    /// There is nothing to deliver at `position`.
+    pub(super) fn pass(&self, position: Position) {
+        self.lock().seen.advance(position);
+        self.progress.send_replace(());
+    }
+
+    pub(super) fn deliver(&self, entry: Entry) {
         let mut devices = self.lock();
         devices.seen.advance(entry.position);
         let delivered = Arc::new(Delivered { seen: devices.seen.to_string(), entry });
@@ -122,9 +137,11 @@ impl Hub {
             devices
                 .tell(member, &Told::Message(delivered.clone()), |device| record.concerns(member, device.id));
         }
+        drop(devices);
+        self.progress.send_replace(());
     }
 
-    fn tell_online(&self, event: &OutEvent) {
+    pub(super) fn tell_online(&self, event: &OutEvent) {
         let mut devices = self.lock();
         let announcement = match Announcement::new(event, &devices.seen.to_string()) {
             Ok(announcement) => Arc::new(announcement),
@@ -136,7 +153,7 @@ impl Hub {
         }
     }
 
-    fn end_session(&self, session: SessionId) {
+    pub(super) fn end_session(&self, session: SessionId) {
         let mut devices = self.lock();
         let everybody: Vec<UserId> = devices.of_user.keys().copied().collect();
         for user in everybody {
@@ -161,6 +178,7 @@ impl Devices {
             return;
         }
         for dropped in self.remove(user, |device| full.contains(&device.id)) {
+            counter!("sockeye_slow_clients_dropped_total").increment(1);
             tracing::info!(device = %dropped.id, "dropped: it does not keep up");
             dropped.overflowed.cancel();
         }
@@ -182,122 +200,5 @@ impl Drop for Membership {
         // The same device may have joined again meanwhile: only our own queue's entry goes.
         self.queue.close();
         self.hub.lock().remove(self.user, |device| device.id == self.device && device.queue.is_closed());
-    }
-}
-
-/// Reads the bus and fills the hub.
-pub struct Delivery {
-    pub hub: Arc<Hub>,
-    pub chat: Arc<Chat>,
-    pub contract: Arc<dyn Contract>,
-    pub log: Arc<dyn MessageLog>,
-    /// The shortest time between two announcements of who is online.
-    pub presence_coalesce: Duration,
-}
-
-impl Delivery {
-    /// Runs until `stop`. `subscription`: made before anything is dispatched, so that nothing is missed.
-    ///
-    /// # Errors
-    /// When the bus fails for good.
-    pub async fn run(
-        self,
-        mut subscription: Box<dyn BusSubscription>,
-        stop: CancellationToken,
-    ) -> Result<(), ChatError> {
-        let mut sequencer = Sequencer::new(self.hub.lock().seen.clone());
-        let mut announce_at: Option<Instant> = None;
-        let mut announced_at = Instant::now();
-        let mut hole_check = interval(HOLE_CHECK_EVERY);
-        hole_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                received = subscription.next() => match received? {
-                    Received::Event(BusEvent::Dispatch(entry)) => later(self.take(&mut sequencer, &entry).await),
-                    Received::Event(BusEvent::SessionEnded(session)) => self.hub.end_session(session),
-                    Received::Event(BusEvent::PresenceChanged) => {
-                        announce_at.get_or_insert_with(|| self.next_announcement(announced_at));
-                    }
-                    Received::Lagged => {
-                        later(self.catch_up(&mut sequencer).await);
-                        announce_at.get_or_insert_with(|| self.next_announcement(announced_at));
-                    }
-                },
-                () = sleep_until(announce_at.unwrap_or_else(Instant::now)), if announce_at.is_some() => {
-                    announce_at = None;
-                    announced_at = Instant::now();
-                    self.announce().await;
-                }
-                _ = hole_check.tick() => later(self.catch_up(&mut sequencer).await),
-            }
-        }
-    }
-
-    /// Delivers an entry, after whatever is missing before it.
-    async fn take(&self, sequencer: &mut Sequencer, entry: &Entry) -> Result<(), ChatError> {
-        while let Verdict::Hole { from } = self.offer(sequencer, entry) {
-            let partition = entry.position.partition;
-            let missing = self.log.read(partition, from, FILL_LEN_MAX).await?;
-            match missing.first() {
-                Some(first) if first.position.offset <= entry.position.offset => {
-                    sequencer.skip_to(first.position);
-                    for filler in &missing {
-                        self.offer(sequencer, filler);
-                    }
-                }
-                // The log no longer has what is missing.
-                _ => sequencer.skip_to(entry.position),
-            }
-        }
-        Ok(())
-    }
-
-    fn offer(&self, sequencer: &mut Sequencer, entry: &Entry) -> Verdict {
-        let verdict = sequencer.offer(entry);
-        if verdict == Verdict::Deliver {
-            self.hub.deliver(entry.clone());
-        }
-        verdict
-    }
-
-    /// Delivers what is in the log and was not delivered yet.
-    async fn catch_up(&self, sequencer: &mut Sequencer) -> Result<(), ChatError> {
-        for end in self.log.end().await?.iter() {
-            while !sequencer.seen().covers(end) {
-                let from = sequencer.seen().offset(end.partition).map_or(0, |seen| seen + 1);
-                let missing = self.log.read(end.partition, from, FILL_LEN_MAX).await?;
-                let Some(first) = missing.first() else { break };
-                sequencer.skip_to(first.position);
-                for entry in &missing {
-                    self.offer(sequencer, entry);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Announcing costs devices times users; the more there are, the longer changes are gathered.
-    fn next_announcement(&self, announced_at: Instant) -> Instant {
-        const GATHER_MAX: Duration = Duration::from_secs(5);
-        let devices = self.hub.device_count() as u64;
-        let gather = Duration::from_millis(devices.saturating_mul(devices) / 5_000);
-        let earliest = Instant::now() + Duration::from_millis(5);
-        earliest.max(announced_at + self.presence_coalesce.saturating_add(gather).min(GATHER_MAX))
-    }
-
-    async fn announce(&self) {
-        match self.chat.online().await {
-            Ok(users) => self.hub.tell_online(&self.contract.online(&users)),
-            // Presence is ephemeral: the next change announces again.
-            Err(error) => tracing::warn!(%error, "presence not announced"),
-        }
-    }
-}
-
-/// What the log cannot give now is given later: the sequencer keeps its place, and the next hole check reads on from there.
-fn later(delivered: Result<(), ChatError>) {
-    if let Err(error) = delivered {
-        tracing::warn!(%error, "delivery waits for the log");
     }
 }

@@ -4,6 +4,7 @@
 pub mod announcement;
 pub mod connection;
 pub mod contract;
+pub mod delivery;
 pub mod http;
 pub mod hub;
 pub mod identity;

@@ -1,7 +1,5 @@
-//! Reads the log: [`dispatch`] puts entries on the bus for delivery, [`store`] puts them into the store. Two readers, so that
-//! delivery goes on while the store does not answer.
+//! Reads the log and puts it into the store. Delivery to devices is the gateway's, so that it goes on while the store does
+//! not answer.
 
-pub mod dispatch;
 mod pause;
-mod skip;
 pub mod store;

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::{counter, histogram};
 use sockeye_core::{
-    message::Entry,
-    ports::{ConsumerGroup, LogError, MessageLog, Store},
-    position::{Cursor, Position},
+    ports::{Batch, LogConsumer, LogError, MessageLog, Store},
+    position::Cursor,
 };
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{pause::Pause, skip::skip};
+use super::pause::Pause;
 
 /// Entries stored at a time.
 const BATCH_LEN_MAX: usize = 1024;
@@ -29,46 +29,53 @@ impl Storer {
     /// Runs until `stop`. A log or store that does not answer is waited for.
     ///
     /// # Errors
-    /// When an entry that cannot be read cannot be skipped either.
+    /// When the log takes no consumer at the start, or the last commit fails.
     pub async fn run(self, stop: CancellationToken) -> Result<(), LogError> {
-        let mut consumer = self.log.consumer(ConsumerGroup::Store).await?;
+        let mut consumer = self.log.consumer().await?;
         let mut stored = Cursor::default();
         let mut commit_at: Option<Instant> = None;
         let mut pause = Pause::new();
         loop {
-            let entries = tokio::select! {
+            let read = tokio::select! {
                 () = stop.cancelled() => break,
                 () = sleep_until(commit_at.unwrap_or_else(Instant::now)), if commit_at.is_some() => {
                     commit_at = None;
-                    if let Err(error) = consumer.commit(&stored).await {
-                        tracing::warn!(%error, "how far was stored is not noted in the log");
-                    }
+                    commit(consumer.as_mut(), &mut stored).await;
                     continue;
                 }
-                entries = consumer.next(BATCH_LEN_MAX) => entries,
+                read = consumer.next(BATCH_LEN_MAX) => read,
             };
-            match entries {
-                Ok(entries) => {
+            match read {
+                Ok(batch) => {
                     pause.reset();
                     let next_flush = Instant::now() + FLUSH_EVERY;
-                    if !self.store_batch(&entries, &stop).await {
+                    if !self.store_batch(&batch, &stop).await {
                         return Ok(());
                     }
-                    entries.iter().for_each(|entry| stored.advance(entry.position));
+                    batch.through.iter().for_each(|position| stored.advance(position));
                     commit_at.get_or_insert_with(|| Instant::now() + COMMIT_AFTER);
-                    if entries.len() < BATCH_LEN_MAX {
+                    if batch.entries.len() < BATCH_LEN_MAX {
                         sleep_until(next_flush).await;
                     }
                 }
-                Err(LogError::Unreadable { partition, offset, reason }) => {
-                    tracing::error!(
-                        partition,
-                        offset,
-                        reason,
-                        "an entry of the log is skipped: it cannot be read"
-                    );
-                    let unreadable = Position { partition, offset };
-                    consumer = skip(self.log.as_ref(), ConsumerGroup::Store, consumer, unreadable).await?;
+                Err(LogError::Unreadable(unreadable)) => {
+                    let (position, reason) = (unreadable.position, &unreadable.reason);
+                    tracing::error!(?position, reason, "an entry of the log cannot be read and is set aside");
+                    match consumer.set_aside(&unreadable).await {
+                        Ok(()) => {
+                            counter!("sockeye_dead_letters_total").increment(1);
+                            let through = Cursor::from_iter([position]);
+                            if !self.store_batch(&Batch { entries: vec![], through }, &stop).await {
+                                return Ok(());
+                            }
+                            stored.advance(position);
+                            commit_at.get_or_insert_with(|| Instant::now() + COMMIT_AFTER);
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "it could not be set aside yet");
+                            pause.wait().await;
+                        }
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the log does not answer");
@@ -80,17 +87,37 @@ impl Storer {
     }
 
     /// Tries until it is stored; `false` when stopped before.
-    async fn store_batch(&self, entries: &[Entry], stop: &CancellationToken) -> bool {
+    async fn store_batch(&self, batch: &Batch, stop: &CancellationToken) -> bool {
         let mut pause = Pause::new();
+        let began = Instant::now();
         loop {
-            match self.store.store_batch(entries).await {
-                Ok(()) => return true,
-                Err(error) => tracing::error!(%error, count = entries.len(), "not stored, trying again"),
+            match self.store.store_batch(&batch.entries, &batch.through).await {
+                Ok(()) => {
+                    if !batch.entries.is_empty() {
+                        histogram!("sockeye_store_batch_size").record(batch.entries.len() as f64);
+                        histogram!("sockeye_store_batch_duration_seconds").record(began.elapsed());
+                        counter!("sockeye_messages_stored_total").increment(batch.entries.len() as u64);
+                    }
+                    return true;
+                }
+                Err(error) => {
+                    counter!("sockeye_store_failures_total").increment(1);
+                    tracing::error!(%error, count = batch.entries.len(), "not stored, trying again");
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return false,
                 () = pause.wait() => {}
             }
         }
+    }
+}
+
+/// What cannot be committed now is committed with what follows.
+async fn commit(consumer: &mut dyn LogConsumer, stored: &mut Cursor) {
+    match consumer.commit(stored).await {
+        // Partitions may be taken from us: what is committed is not said again.
+        Ok(()) => *stored = Cursor::default(),
+        Err(error) => tracing::warn!(%error, "how far was stored is not noted in the log yet"),
     }
 }

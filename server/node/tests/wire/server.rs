@@ -104,7 +104,7 @@ impl Application for HandOver {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         }
         match auth["refuse"].as_str() {
-            Some(why) => Err(Refusal { message: why.to_owned() }),
+            Some(why) => Err(Refusal::final_for(why)),
             None => Ok(Admission { pid: auth["pid"].as_str().map(str::to_owned), ..Admission::default() }),
         }
     }

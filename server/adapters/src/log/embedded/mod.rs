@@ -24,7 +24,7 @@ use std::{
 
 use async_trait::async_trait;
 use sockeye_core::{
-    message::{Entry, Record},
+    message::Record,
     ports::{Appended, Clock, LogConsumer, LogError, LogTail, MessageLog},
     position::{Cursor, Position},
 };
@@ -44,7 +44,8 @@ use crate::{
 /// The only partition.
 const PARTITION: u32 = 0;
 
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE entries (
         log_offset  INTEGER PRIMARY KEY,
         message_id  BLOB    NOT NULL UNIQUE,
@@ -61,7 +62,8 @@ const MIGRATIONS: [&str; 2] = ["
         first_offset INTEGER NOT NULL
     ) STRICT;
     INSERT INTO bounds (id, first_offset) VALUES (0, 0);
-", "
+",
+    "
     -- Entries that could not be read, for an operator to look at.
     CREATE TABLE set_aside (
         log_offset INTEGER PRIMARY KEY,
@@ -70,7 +72,8 @@ const MIGRATIONS: [&str; 2] = ["
         record     BLOB    NOT NULL
     ) STRICT;
     DELETE FROM groups WHERE name <> 'store';
-"];
+",
+];
 
 #[derive(Debug, Clone)]
 pub struct EmbeddedLogOptions {
@@ -183,9 +186,21 @@ struct Shared {
 /// Work for the writing thread. Each is answered when it is synced.
 enum Job {
     /// Answers the offset, and whether the log had the message already.
-    Append { id: [u8; 12], record: Box<Record>, bytes: Vec<u8>, answer: Answer<(u64, bool)> },
-    Commit { offset: u64, answer: Answer<()> },
-    SetAside { offset: u64, reason: String, answer: Answer<()> },
+    Append {
+        id: [u8; 12],
+        record: Box<Record>,
+        bytes: Vec<u8>,
+        answer: Answer<(u64, bool)>,
+    },
+    Commit {
+        offset: u64,
+        answer: Answer<()>,
+    },
+    SetAside {
+        offset: u64,
+        reason: String,
+        answer: Answer<()>,
+    },
 }
 
 type Answer<T> = oneshot::Sender<Result<T, LogError>>;

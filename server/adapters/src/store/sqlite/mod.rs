@@ -74,7 +74,6 @@ impl SqliteStore {
         })
     }
 
-
     async fn read<T: Send + 'static>(
         &self,
         queries: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,

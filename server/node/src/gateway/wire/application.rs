@@ -20,7 +20,7 @@ pub trait Application: Send + Sync + 'static {
     /// Runs for each CONNECT packet, before it is answered. `auth` is the packet's payload, `{}` if it had none.
     ///
     /// # Errors
-    /// A [`Refusal`] is sent as CONNECT_ERROR; the client may try again.
+    /// A [`Refusal`] is sent as CONNECT_ERROR, which client libraries take as final, or ends the connection.
     async fn admit(&self, handshake: &Handshake, namespace: &str, auth: &Value)
     -> Result<Admission, Refusal>;
 
@@ -47,6 +47,14 @@ pub struct Admission {
 pub struct Refusal {
     /// Shown to the client (`connect_error` event).
     pub message: String,
+    /// For a passing reason: the connection is closed too, and client libraries reconnect by themselves.
+    pub passing: bool,
+}
+
+impl Refusal {
+    pub fn final_for(message: impl Into<String>) -> Self {
+        Self { message: message.into(), passing: false }
+    }
 }
 
 /// One socket: a client in a namespace.

@@ -121,16 +121,21 @@ impl Reception {
         let Some(session) =
             socket.req_parts().extensions.get::<Tether>().map(|tether| tether.session().clone())
         else {
-            return Err(Refusal { message: "Internal error".into() }); // cannot happen: the gate tethers all
+            return Err(Refusal::final_for("Internal error")); // cannot happen: the gate tethers all
         };
         let Some(auth) = auth_payload(auth) else {
             session.close(); // a malformed CONNECT ends the connection on the Node server
-            return Err(Refusal { message: "Invalid payload".into() });
+            return Err(Refusal::final_for("Invalid payload"));
         };
         let namespace = socket.ns().to_owned();
         let admitted = self.app.admit(&session.handshake, &namespace, &auth);
         let admission = session.ended.run_until_cancelled(admitted).await.unwrap_or_else(|| {
-            Err(Refusal { message: "The connection is closed".into() }) // nobody is left to read it
+            Err(Refusal::final_for("The connection is closed")) // nobody is left to read it
+        });
+        let admission = admission.inspect_err(|refusal| {
+            if refusal.passing {
+                session.close();
+            }
         })?;
         let id = socket_id(&session, &namespace)?;
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -223,7 +228,7 @@ fn socket_id(session: &Session, namespace: &str) -> Result<String, Refusal> {
     let mut bytes = [0; 15];
     getrandom::fill(&mut bytes).map_err(|error| {
         tracing::error!(%error, "no randomness");
-        Refusal { message: "Internal error".into() }
+        Refusal::final_for("Internal error")
     })?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }
