@@ -31,7 +31,7 @@ let services: Services | null = null;
 let failures = 0;
 const stopOnSignal = (signal: NodeJS.Signals) => {
   console.error(`${signal}: stopping the servers`);
-  // Processes of a scenario under way die with their pipes' reader; the real servers would not.
+  // A scenario's own processes are killed at this one's exit.
   void (services?.stop() ?? Promise.resolve()).finally(() => process.exit(130));
 };
 process.once("SIGINT", stopOnSignal).once("SIGTERM", stopOnSignal);

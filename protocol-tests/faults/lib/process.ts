@@ -8,6 +8,12 @@ import type { Address } from "./link.ts";
 const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 30_000;
 
+// Whatever ends the harness, none of these outlives it.
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export interface Plan {
   readonly name: string;
   readonly binary: string;
@@ -52,6 +58,7 @@ export class Process {
       env: { PATH: process.env.PATH, RUST_BACKTRACE: "1", ...env },
     });
     this.child = child;
+    running.add(child);
     this.askedToEnd = false;
     const log = createWriteStream(this.logFile, { flags: "a" });
     for (const stream of [child.stdout, child.stderr]) {
@@ -69,6 +76,7 @@ export class Process {
     );
     child.once("close", (code, signal) => {
       log.end();
+      running.delete(child);
       if (!this.askedToEnd)
         this.complaints.push(`${this.name} ended by itself: ${code ?? signal} (${this.logFile})`);
     });
