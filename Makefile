@@ -2,13 +2,14 @@
 # make test   every test: Rust, wire protocol, real clients, contracts, browser
 # make check  formats, lints, types
 # make fmt    formats in place
+# make services  Kafka, MongoDB and Redis for tests, until Ctrl-C
 # make bench  load, side by side with a Node peer
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 # One thing at a time: tests with heartbeats do not like a machine that compiles beside them.
 .NOTPARALLEL:
-.PHONY: run build test test-tools test-rust test-protocol test-contracts test-demo check fmt audit bench tools
+.PHONY: run build test test-tools test-rust test-protocol test-contracts test-demo check fmt audit bench tools services test-services
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO := client-js/demo
@@ -21,7 +22,7 @@ build: tools $(DEMO)/dist/index.html
 	cargo build --release --locked -p sockeye
 
 tools:
-	@scripts/need cargo cc node npm
+	@scripts/need cargo cc c++ cmake perl node npm
 
 # --- What npm installs: again only when the lock file changed.
 %/node_modules/.installed: %/package-lock.json
@@ -36,8 +37,9 @@ test: test-rust test-protocol test-contracts test-demo
 	@echo "all tests passed"
 
 test-tools:
-	@scripts/need cargo cc node npm java mvn python3
+	@scripts/need cargo cc c++ cmake perl node npm java mvn python3
 	@scripts/chromium >/dev/null
+	@scripts/services install >/dev/null
 
 test-rust: test-tools $(DEMO)/dist/index.html bench/peer/node_modules/.installed
 	cargo build --locked -p sockeye
@@ -56,6 +58,15 @@ test-contracts: test-tools protocol-tests/node_modules/.installed $(DEMO)/node_m
 test-demo: test-tools $(DEMO)/dist/index.html
 	cargo build --locked -p sockeye
 	cd $(DEMO) && npm test && SOCKEYE_BIN=$(abspath $(TARGET))/debug/sockeye CHROMIUM="$$(../../scripts/chromium)" npm run e2e
+
+test-services:
+	@scripts/need java mvn python3
+	scripts/services_test.py
+
+# --- Real servers for tests: docs/developing.md
+services:
+	@scripts/need java mvn python3
+	@scripts/services run -- scripts/services.d/show
 
 # --- Quality
 check: tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.installed

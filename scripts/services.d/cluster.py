@@ -45,8 +45,7 @@ def install(names):
 
 def start(directory, names, mongo_members, made):
     """Starts the servers and returns the lines of DIR/env; when one does not start, stops all and raises its Problem."""
-    if load(directory):
-        raise Problem(f"{directory} has servers already: stop them first")
+    clear(directory)
     if made:
         (directory / MADE_BY_US).touch()
     try:
@@ -60,6 +59,15 @@ def start(directory, names, mongo_members, made):
     return lines
 
 
+def clear(directory):
+    """Removes what servers left that were stopped: a start is a new start."""
+    instances = load(directory)
+    if any(instance.pid() for instance in instances):
+        raise Problem(f"{directory} has running servers: stop them first")
+    for instance in instances:
+        instance.remove()
+
+
 def start_one(directory, name, mongo_members):
     server = SERVERS[name]
     server.install()
@@ -68,13 +76,13 @@ def start_one(directory, name, mongo_members):
         try:
             bring_up(server, instances)
             return server.variables(directory, instances)
-        except NotUsable as problem:
+        except NotUsable:
             # Somebody took a port between our look and the server's bind: once more, with others.
-            if "in use" not in str(problem) or attempt == START_ATTEMPTS:
+            if attempt == START_ATTEMPTS or not any(instance.lost_its_port() for instance in instances):
                 raise
             for instance in instances:
                 instance.kill()
-                shutil.rmtree(instance.home)
+                instance.remove()
 
 
 def bring_up(server, instances):

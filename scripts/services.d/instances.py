@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -50,9 +51,13 @@ class Instance:
     def pid_file(self):
         return pathlib.Path(self.directory) / f"{self.name}.pid"
 
+    @property
+    def record(self):
+        return pathlib.Path(self.directory) / f"{self.name}.json"
+
     def launch(self):
         """Starts the process and returns at once. In a session of its own: Ctrl-C is for us, we stop it in our time."""
-        (pathlib.Path(self.directory) / f"{self.name}.json").write_text(json.dumps(dataclasses.asdict(self), indent=1))
+        self.record.write_text(json.dumps(dataclasses.asdict(self), indent=1))
         with open(self.log, "ab") as log:
             process = subprocess.Popen(
                 self.argv,
@@ -107,6 +112,12 @@ class Instance:
             raise Problem(f"{self.name} is still there after kill -9")
         self.pid_file.unlink(missing_ok=True)
 
+    def remove(self):
+        """Its data, log and record."""
+        shutil.rmtree(self.home, ignore_errors=True)
+        for file in (self.log, self.pid_file, self.record):
+            file.unlink(missing_ok=True)
+
     def wait_until(self, is_true, seconds=USABLE_WITHIN_S):
         """Asks `is_true(self)` until it says so. No answer (an OSError) counts as no."""
         deadline = time.monotonic() + seconds
@@ -120,6 +131,9 @@ class Instance:
                 raise NotUsable(f"{self.name} is not usable after {seconds} s. The end of {self.log}:\n{self.log_end()}")
             if cancelled.wait(POLL_S):
                 raise NotUsable(f"{self.name}: interrupted")
+
+    def lost_its_port(self):
+        return self.pid() is None and "ddress already in use" in self.log.read_text(errors="replace")
 
     def log_end(self):
         with contextlib.suppress(FileNotFoundError):
