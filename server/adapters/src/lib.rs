@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod limiter;
 pub mod log;
 pub mod presence;
+pub mod redis;
 mod sqlite;
 pub mod store;
 mod workers;

@@ -1,0 +1,10 @@
+//! The Redis adapters, over a real server: the suites, several nodes, and everything that can happen to Redis.
+
+mod bus;
+mod limiter;
+mod nodes;
+mod outages;
+mod presence;
+mod proxy;
+mod server;
+mod suites;
