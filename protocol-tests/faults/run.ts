@@ -66,6 +66,7 @@ function chosen(): { scenario: Scenario; shape: Shape }[] {
     return (scenario.planted ? fitting.slice(0, 1) : fitting).map((shape) => ({ scenario, shape }));
   });
   if (found.length === 0) throw new Error("no scenario fits these options");
+  for (const { scenario } of found) binaryFor(scenario);
   return found;
 }
 
