@@ -141,6 +141,13 @@ export class Device {
     return this.connected && this.loaded === this.record.lineage;
   }
 
+  /** For people who read a failure. */
+  get condition(): string {
+    if (this.ended) return `turned away for good: ${this.ended}`;
+    if (!this.connected) return "not connected";
+    return this.complete ? "complete" : "its histories are not loaded";
+  }
+
   connect(): void {
     this.record.present = true;
     const socket = openSocket(this.link.port, this.browser, this.userId, this.transports);

@@ -195,7 +195,8 @@ class Show implements Stage {
 
   /** All is mended: until everybody has everything, or it is clear that they will not. */
   async end(): Promise<void> {
-    await this.connected();
+    // Who does not return is a finding; the others' messages are judged all the same.
+    await this.connected().catch((error: Error) => this.complaints.push(error.message));
     await this.presence("after healing");
     await this.hold(10_000, 2_000);
     this.load.stop();
@@ -206,7 +207,6 @@ class Show implements Stage {
       this.load.lastWords();
       await this.answered(settleMs);
     }
-    await this.connected();
     const complete = async () => (await this.lookEverywhere()) && this.ledger.judge().lost.length === 0;
     // When it never is, the verdict says what is missing.
     await eventually("everything acknowledged is everywhere", spaced(complete), settleMs).catch(
@@ -262,9 +262,7 @@ class Show implements Stage {
   async connected(): Promise<void> {
     const missing = () => this.here().filter((device) => !device.complete);
     await eventually("everybody connected", () => missing().length === 0, CONNECTED_WITHIN_MS).catch(() => {
-      const names = missing().map(
-        (device) => `${device.name} (${device.connected ? "not loaded" : "not connected"})`,
-      );
+      const names = missing().map((device) => `${device.name} (${device.condition})`);
       throw new Error(`after ${CONNECTED_WITHIN_MS} ms not there: ${names.join(", ")}`);
     });
   }
