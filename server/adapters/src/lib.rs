@@ -15,6 +15,7 @@ pub mod presence;
 pub mod redis;
 mod sqlite;
 pub mod store;
+mod tls;
 mod workers;
 
 pub use sqlite::OpenError;

@@ -3,7 +3,7 @@
 #[path = "support/kafka.rs"]
 mod support;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use sockeye_adapters::conformance::{everything, values::record};
 use sockeye_core::{
@@ -11,7 +11,14 @@ use sockeye_core::{
     position::{Cursor, Position},
 };
 use support::{Kafka, setting};
-use tokio::{process::Command, sync::watch, task::JoinSet};
+use tokio::{
+    process::Command,
+    sync::{Mutex, watch},
+    task::JoinSet,
+};
+
+/// One fault at a time.
+static BROKER: Mutex<()> = Mutex::const_new(());
 
 async fn services(action: &str) {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scripts/services");
@@ -20,9 +27,36 @@ async fn services(action: &str) {
     assert!(status.expect("scripts/services").success(), "scripts/services {action}");
 }
 
-/// Senders keep sending, each retrying until its message is confirmed, as clients do; a tail and a worker keep reading.
+async fn signal(name: &str) {
+    let file = PathBuf::from(setting("SOCKEYE_TEST_SERVICES_DIR")).join("kafka.pid");
+    let pid = std::fs::read_to_string(file).expect("the broker's process");
+    let status = Command::new("kill").args([name, pid.trim()]).status().await;
+    assert!(status.expect("kill").success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_the_broker() {
+async fn what_was_acknowledged_survives_the_brokers_death() {
+    nothing_acknowledged_is_lost(async || {
+        services("kill").await;
+        services("restart").await;
+    })
+    .await;
+}
+
+/// Silence for longer than requests are waited for, as when a network swallows everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_the_brokers_silence() {
+    nothing_acknowledged_is_lost(async || {
+        signal("-STOP").await;
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        signal("-CONT").await;
+    })
+    .await;
+}
+
+/// Senders keep sending, each retrying until its message is confirmed, as clients do; a tail and a worker keep reading.
+async fn nothing_acknowledged_is_lost(fault: impl AsyncFnOnce()) {
+    let _broker = BROKER.lock().await;
     let mut kafka = Kafka::new(3);
     kafka.options.deadline_ms = 3_000;
     kafka.options.answer_after_ms = 5_000;
@@ -64,8 +98,7 @@ async fn what_was_acknowledged_survives_the_broker() {
         while acknowledged.try_recv().is_ok() {}
     };
     wait_for(50).await;
-    services("kill").await;
-    services("restart").await;
+    fault().await;
     wait_for(50).await;
     stop.send_replace(true);
     let acks = senders.join_all().await;

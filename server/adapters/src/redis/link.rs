@@ -120,20 +120,16 @@ async fn connect(
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(Duration::from_millis(options.connect_timeout_ms)))
         .set_response_timeout(Some(Duration::from_millis(options.response_timeout_ms)));
-    let connected = in_time(
-        options.connect_timeout_ms,
-        client.get_multiplexed_async_connection_with_config(&config),
-    );
+    let connected =
+        in_time(options.connect_timeout_ms, client.get_multiplexed_async_connection_with_config(&config));
     let mut connection = connected.await?;
     in_time(options.response_timeout_ms, ping(&mut connection)).await?;
     // For people only; some providers forbid it.
     let mut name = ::redis::cmd("CLIENT");
     name.arg("SETNAME").arg(node);
-    let _ = timeout(
-        Duration::from_millis(options.response_timeout_ms),
-        name.query_async::<()>(&mut connection),
-    )
-    .await;
+    let _ =
+        timeout(Duration::from_millis(options.response_timeout_ms), name.query_async::<()>(&mut connection))
+            .await;
     Ok(connection)
 }
 

@@ -96,6 +96,7 @@ impl Redis {
     /// # Errors
     /// When the URL cannot be understood. That Redis cannot be reached is no error.
     pub fn start(options: RedisOptions, entropy: &dyn Entropy) -> Result<Self, RedisError> {
+        crate::tls::install_provider();
         let client = Client::open(options.url.as_str()).map_err(RedisError::Url)?;
         let mut random = [0; 8];
         entropy.fill(&mut random);

@@ -98,7 +98,10 @@ async fn what_cannot_be_read_is_set_aside_and_the_rest_goes_on() {
         ("sockeye-topic", kafka.options.topic.as_str()),
         ("theirs", "kept"),
     ];
-    assert_eq!(headers.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        headers.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>(),
+        expected
+    );
     assert!(letters[1].2["sockeye-reason"].contains("newer"));
 }
 

@@ -138,7 +138,11 @@ async fn a_worker_that_waits_keeps_its_partitions() {
     loop {
         for entry in &batch.entries {
             let Position { partition, offset } = entry.position;
-            assert_eq!(offset, seen.offset(partition).map_or(0, |offset| offset + 1), "none twice, none missing");
+            assert_eq!(
+                offset,
+                seen.offset(partition).map_or(0, |offset| offset + 1),
+                "none twice, none missing"
+            );
             seen.advance(entry.position);
             all.remove(&entry.position);
         }

@@ -23,7 +23,9 @@ fn send(kafka: &Kafka, texts: &[String]) {
     let producer: BaseProducer =
         config.set("bootstrap.servers", &options.brokers).create().expect("a producer");
     for text in texts {
-        producer.send(BaseRecord::<(), String>::to(&options.topic).payload(text)).expect("a place in the queue");
+        producer
+            .send(BaseRecord::<(), String>::to(&options.topic).payload(text))
+            .expect("a place in the queue");
     }
     producer.flush(Duration::from_secs(30)).expect("sent");
 }

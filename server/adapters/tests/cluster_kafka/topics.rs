@@ -65,7 +65,8 @@ async fn without_its_topic_the_log_says_what_to_do() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_operator_should_change_is_told() {
     let kafka = Kafka::new(1);
-    let topic = NewTopic::new(&kafka.options.topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+    let topic =
+        NewTopic::new(&kafka.options.topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
     admin(&kafka).create_topics([&topic], &AdminOptions::new()).await.expect("created");
     let log = kafka.log().await;
     for number in 0..5 {

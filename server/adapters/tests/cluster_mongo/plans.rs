@@ -124,7 +124,9 @@ async fn every_read_tells_the_server_its_deadline() {
     database.run_command(doc! { "profile": 2 }).await.unwrap();
     call_everything(&store).await;
     let profile = database.collection::<Document>("system.profile");
-    let filter = doc! { "ns": { "$not": { "$regex": "system" } }, "op": { "$in": ["query", "command"] }, "command.findAndModify": Option::<i32>::None };
+    let reads =
+        ["find", "aggregate"].map(|name| doc! { format!("command.{name}"): { "$exists": true } }).to_vec();
+    let filter = doc! { "ns": { "$not": { "$regex": "system" } }, "$or": reads };
     let reads: Vec<Document> = profile.find(filter).await.unwrap().try_collect().await.unwrap();
     assert!(reads.len() > 15);
     let deadline = Duration::from_secs(5).as_millis();

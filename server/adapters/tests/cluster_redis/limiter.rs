@@ -14,7 +14,10 @@ use super::nodes::{ask, prefix, redis, redis_url};
 async fn limiter(prefix: &str) -> RedisLimiter {
     let redis = redis(&redis_url(), prefix);
     redis.connected().await;
-    RedisLimiter::new(redis, RedisLimiterOptions { answer_within_ms: 10_000, ..RedisLimiterOptions::default() })
+    RedisLimiter::new(
+        redis,
+        RedisLimiterOptions { answer_within_ms: 10_000, ..RedisLimiterOptions::default() },
+    )
 }
 
 #[tokio::test]

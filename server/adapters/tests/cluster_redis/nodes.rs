@@ -144,6 +144,6 @@ pub async fn ask<T: redis::FromRedisValue>(url: &str, command: &[&str]) -> T {
     let client = redis::Client::open(url).expect("a URL");
     let mut connection = client.get_multiplexed_async_connection().await.expect("connect");
     let mut question = redis::Cmd::new();
-    command.iter().for_each(|word| drop(question.arg(word)));
+    question.arg(command);
     question.query_async(&mut connection).await.expect("an answer")
 }

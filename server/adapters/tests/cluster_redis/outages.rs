@@ -103,7 +103,8 @@ async fn limits_are_counted_per_node_meanwhile() {
     let proxy = Proxy::start(server.port()).await;
     let redis = redis(&proxy.url(), &prefix());
     redis.connected().await;
-    let limiter = RedisLimiter::new(redis.clone(), RedisLimiterOptions { alone_for_ms: 0, ..Default::default() });
+    let limiter =
+        RedisLimiter::new(redis.clone(), RedisLimiterOptions { alone_for_ms: 0, ..Default::default() });
     let rule = Rule { name: "test", events_max: 1, window_ms: 60_000, block_ms: 0 };
     assert_eq!(limiter.take(&rule, "key", time(0)).await.unwrap(), Decision::Allowed);
     let refused = Decision::Refused { retry_after_ms: 60_000 };

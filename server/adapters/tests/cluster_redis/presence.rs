@@ -68,7 +68,8 @@ async fn a_node_that_died_is_offline_when_its_lease_ends_and_the_others_are_told
     while b.online().await != users([2]) {
         at_b.until(&CHANGED).await;
     }
-    until("its keys to be removed", async || keys(&prefix).await.iter().all(|key| !key.contains(&dead))).await;
+    until("its keys to be removed", async || keys(&prefix).await.iter().all(|key| !key.contains(&dead)))
+        .await;
 }
 
 #[tokio::test]

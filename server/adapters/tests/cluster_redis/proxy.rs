@@ -66,7 +66,7 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut cuts: watch::
     loop {
         let len = tokio::select! {
             biased;
-            _ = cuts.wait_for(|&cuts| cuts != born) => silence().await,
+            _ = async { cuts.wait_for(|&cuts| cuts != born).await.is_ok() } => silence().await,
             len = from.read(&mut bytes) => len,
         };
         let Ok(len @ 1..) = len else { return };

@@ -48,7 +48,16 @@ impl RedisServer {
     pub async fn start_again(&mut self) {
         let program = variable("SOCKEYE_TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".to_owned());
         let child = Command::new(&program)
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--appendonly", "no"])
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .args(&self.arguments)
             .current_dir(self.dir.path())
             .stdout(Stdio::null())

@@ -1,4 +1,5 @@
 //! A real Kafka for tests.
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::{
     collections::hash_map::RandomState,
@@ -20,7 +21,10 @@ use tokio::sync::OnceCell;
 
 /// A setting of the test run, which `scripts/services` makes.
 pub fn setting(name: &str) -> String {
-    #[expect(clippy::disallowed_methods, reason = "the tests' own settings are no part of the server's configuration")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tests' own settings are no part of the server's configuration"
+    )]
     let value = std::env::var(name);
     value.unwrap_or_else(|_| {
         panic!("{name} is not set; real servers are needed: start them with scripts/services run -- cargo test ...")

@@ -91,8 +91,11 @@ async fn watch_over(redis: &Redis, inlet: &Inlet) -> RedisError {
 
 impl Inlet {
     fn listens(&self, sink: Option<PubSubSink>) {
-        metrics::gauge!("sockeye_redis_connected", "connection" => "events")
-            .set(if sink.is_some() { 1 } else { 0 });
+        metrics::gauge!("sockeye_redis_connected", "connection" => "events").set(if sink.is_some() {
+            1
+        } else {
+            0
+        });
         *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = sink;
     }
 

@@ -82,7 +82,8 @@ mod tests {
             assert_eq!(read(note.write("a").as_bytes(), "a"), Heard::Echo);
         }
         // Fixed: nodes of two versions meet while one is replaced by the other.
-        let line = r#"{"v":1,"from":"a","kind":"session_ended","session":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}"#;
+        let line =
+            r#"{"v":1,"from":"a","kind":"session_ended","session":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}"#;
         assert_eq!(ended.write("a"), line);
     }
 

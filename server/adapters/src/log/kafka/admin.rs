@@ -1,9 +1,9 @@
 //! Topics: created when they are missing, and described for an operator.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use rdkafka::{
-    Offset, TopicPartitionList,
+    Offset,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
@@ -81,14 +81,24 @@ impl KafkaAdmin {
                 done.push(format!("Kafka topic {name} exists."));
             }
         }
-        let described = self.describe().await?;
-        done.extend(described.warnings);
+        done.extend(warnings(&self.topics().await?, &self.options));
         Ok(done)
     }
 
     /// # Errors
     /// Kafka cannot be reached, or refuses.
     pub async fn describe(&self) -> Result<KafkaDescription, LogError> {
+        let mut found = self.topics().await?;
+        if let Some(topic) = &found.topic {
+            let partitions = topic.partitions;
+            found.lag = self.ask(move |reader, options| lag(reader, options, partitions)).await?;
+        }
+        found.facts = facts(&found, &self.options);
+        found.warnings = warnings(&found, &self.options);
+        Ok(found)
+    }
+
+    async fn topics(&self) -> Result<KafkaDescription, LogError> {
         let brokers = self.ask(|reader, options| {
             let metadata = reader.fetch_metadata(None, options.answer_after());
             Ok(metadata.map_err(|error| context::words(&error))?.brokers().len())
@@ -96,12 +106,6 @@ impl KafkaAdmin {
         let mut found = KafkaDescription { brokers: brokers.await?, ..KafkaDescription::default() };
         found.topic = self.topic(&self.options.topic).await?;
         found.dead_letter_topic = self.topic(&self.options.dead_letter_topic()).await?;
-        if let Some(topic) = &found.topic {
-            let partitions = topic.partitions;
-            found.lag = self.ask(move |reader, options| lag(reader, options, partitions)).await?;
-        }
-        found.facts = facts(&found, &self.options);
-        found.warnings = warnings(&found, &self.options);
         Ok(found)
     }
 
@@ -127,7 +131,11 @@ impl KafkaAdmin {
                 Err((_, code)) => return Err(unavailable(format!("Kafka topic {name}: {code}"))),
             }
         }
-        let copies = if replication < 0 { "as many copies as the brokers' default".into() } else { format!("{replication} copies") };
+        let copies = if replication < 0 {
+            "as many copies as the brokers' default".into()
+        } else {
+            format!("{replication} copies")
+        };
         Ok(format!("Created Kafka topic {name}: {partitions} partitions, {copies}."))
     }
 
@@ -153,11 +161,20 @@ impl KafkaAdmin {
     async fn ask<T, F>(&self, question: F) -> Result<T, LogError>
     where
         T: Send + 'static,
-        F: FnOnce(&BaseConsumer<context::Quiet>, &KafkaLogOptions) -> Result<T, String> + Send + 'static,
+        F: Fn(&BaseConsumer<context::Quiet>, &KafkaLogOptions) -> Result<T, String> + Send + 'static,
     {
         let options = self.options.clone();
-        let answer = self.asking.run(move |reader| question(reader, &options)).await;
-        answer.map_err(rejected)?.map_err(unavailable)
+        // A topic that was just created has no leaders for a moment.
+        let patiently = move |reader: &mut BaseConsumer<context::Quiet>| {
+            let until = Instant::now() + options.answer_after();
+            loop {
+                match question(reader, &options) {
+                    Err(_) if Instant::now() + end::RETRY_AFTER < until => std::thread::sleep(end::RETRY_AFTER),
+                    answer => return answer,
+                }
+            }
+        };
+        self.asking.run(patiently).await.map_err(rejected)?.map_err(unavailable)
     }
 }
 
@@ -179,22 +196,15 @@ fn lag(
     options: &KafkaLogOptions,
     partitions: u32,
 ) -> Result<BTreeMap<u32, u64>, String> {
-    let words = |error: KafkaError| context::words(&error);
     let (topic, timeout) = (&options.topic, options.answer_after());
     let asked = || (0..partitions).filter_map(|partition| i32::try_from(partition).ok());
     let mut next = BTreeMap::new();
     for first in end::offsets(reader, topic, asked(), Offset::Beginning, timeout)? {
         next.insert(first.partition, first.offset);
     }
-    let mut list = TopicPartitionList::new();
-    asked().for_each(|partition| drop(list.add_partition(topic, partition)));
-    for element in reader.committed_offsets(list, timeout).map_err(words)?.elements() {
-        if let Offset::Offset(offset) = element.offset()
-            && let Some(at) = super::position(element.partition(), offset)
-        {
-            let first = next.entry(at.partition).or_insert(0);
-            *first = at.offset.max(*first);
-        }
+    for at in end::committed(reader, topic, asked(), timeout)? {
+        let first = next.entry(at.partition).or_insert(0);
+        *first = at.offset.max(*first);
     }
     let ends = end::offsets(reader, topic, asked(), Offset::End, timeout)?;
     Ok(ends
@@ -226,7 +236,9 @@ fn warnings(found: &KafkaDescription, options: &KafkaLogOptions) -> Vec<String> 
             continue;
         };
         if topic.replication < 2 {
-            warnings.push(format!("Kafka topic {name} has one copy only: a broker's disk is all there is of it."));
+            warnings.push(format!(
+                "Kafka topic {name} has one copy only: a broker's disk is all there is of it."
+            ));
         } else if topic.min_insync_replicas == Some(1) {
             warnings.push(format!(
                 "Kafka topic {name} has min.insync.replicas 1: a record may be acknowledged that only one broker has. Set it to 2."

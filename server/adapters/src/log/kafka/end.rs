@@ -28,7 +28,7 @@ use super::{KafkaLogOptions, context, unavailable};
 const WAITING_LEN_MAX: usize = 10_000;
 /// How old the number of partitions may be.
 const COUNT_AGE_MAX: Duration = Duration::from_secs(30);
-const RETRY_AFTER: Duration = Duration::from_millis(100);
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// librdkafka's own news are looked at this often when nobody asks.
 const SERVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -196,6 +196,28 @@ pub(super) fn offsets<C: rdkafka::consumer::ConsumerContext>(
             super::position(element.partition(), offset).ok_or_else(|| "a negative offset".into())
         })
         .collect()
+}
+
+/// The offset that comes next for the group, in those of these partitions where it committed any.
+pub(super) fn committed<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partitions: impl IntoIterator<Item = i32>,
+    timeout: Duration,
+) -> Result<Vec<Position>, String> {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(topic, partition);
+    }
+    let list = consumer.committed_offsets(list, timeout).map_err(|error| context::words(&error))?;
+    let mut nexts = vec![];
+    for element in list.elements() {
+        element.error().map_err(|error| context::words(&error))?;
+        if let Offset::Offset(offset) = element.offset() {
+            nexts.extend(super::position(element.partition(), offset));
+        }
+    }
+    Ok(nexts)
 }
 
 /// How many partitions a topic has.

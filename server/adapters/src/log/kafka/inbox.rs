@@ -152,7 +152,7 @@ impl State {
         let ours = |partition: &u32| !partitions.contains(partition);
         self.owned.retain(ours);
         self.unlocated.retain(ours);
-        for of_partition in [&mut self.through, &mut self.given, &mut self.committed] {
+        for of_partition in [&mut self.through, &mut self.given] {
             of_partition.retain(|partition, _| ours(partition));
         }
         self.items.retain(|(_, item)| ours(&item.position().partition));

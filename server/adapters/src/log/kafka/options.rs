@@ -24,7 +24,7 @@ pub struct KafkaLogOptions {
     pub public_url: Option<String>,
     /// An append is confirmed within this time, or fails.
     pub deadline_ms: u64,
-    /// How long records wait for others to be sent together with.
+    /// How long records wait for others to be sent together with. They also wait while five requests are under way.
     pub linger_ms: u64,
     /// Appends under way.
     pub queue_len_max: usize,
@@ -57,7 +57,7 @@ impl KafkaLogOptions {
             tls: None,
             public_url: None,
             deadline_ms: 10_000,
-            linger_ms: 1,
+            linger_ms: 0,
             queue_len_max: 10_000,
             queue_bytes_max: 64 << 20,
             answer_after_ms: 5_000,

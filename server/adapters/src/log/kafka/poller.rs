@@ -52,8 +52,7 @@ impl Poller {
         H: Chores<C>,
     {
         let polled = Arc::clone(&inbox);
-        let thread =
-            Builder::new().name(name.into()).spawn(move || poll(&consumer, &polled, chores))?;
+        let thread = Builder::new().name(name.into()).spawn(move || poll(&consumer, &polled, chores))?;
         Ok(Self { inbox, thread: Some(thread) })
     }
 }
@@ -105,9 +104,8 @@ fn fail(inbox: &Inbox, error: &KafkaError) {
 
 /// Whether librdkafka will (not) ask for more of all partitions from now on.
 fn ask_for_more<C: ConsumerContext>(consumer: &BaseConsumer<C>, more: bool) -> bool {
-    let asked = consumer
-        .assignment()
-        .and_then(|all| if more { consumer.resume(&all) } else { consumer.pause(&all) });
+    let asked =
+        consumer.assignment().and_then(|all| if more { consumer.resume(&all) } else { consumer.pause(&all) });
     asked.inspect_err(|error| tracing::warn!(%error, more, "Kafka was not paused or resumed")).is_ok()
 }
 

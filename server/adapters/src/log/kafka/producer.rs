@@ -1,10 +1,7 @@
 //! Appends: bounded, each confirmed by all in-sync replicas or failed.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +10,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, OwnedHeaders},
-    producer::{BaseRecord, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
 use sockeye_core::{ports::LogError, position::Position};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -31,6 +28,7 @@ pub(super) struct Letter<'a> {
 pub(super) struct Producer {
     options: KafkaLogOptions,
     deadline: Duration,
+    len_max: usize,
     places: Arc<Semaphore>,
     current: Mutex<Arc<Client>>,
 }
@@ -39,9 +37,11 @@ type Client = ThreadedProducer<Context>;
 
 impl Producer {
     pub(super) fn new(options: &KafkaLogOptions) -> Result<Self, KafkaError> {
+        let len_max = options.queue_len_max.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             deadline: Duration::from_millis(options.deadline_ms),
-            places: Arc::new(Semaphore::new(options.queue_len_max.clamp(1, Semaphore::MAX_PERMITS))),
+            len_max,
+            places: Arc::new(Semaphore::new(len_max)),
             current: Mutex::new(Arc::new(client(options)?)),
             options: options.clone(),
         })
@@ -53,6 +53,8 @@ impl Producer {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(SendError::Queue);
         };
+        metrics::gauge!("sockeye_log_appends_waiting")
+            .set((self.len_max - self.places.available_permits()) as f64);
         let (answer, answered) = oneshot::channel();
         let mut record =
             BaseRecord::with_opaque_to(letter.topic, Box::new(Delivery { answer, _place: place }))
@@ -71,8 +73,8 @@ impl Producer {
     /// so, and never sends again.
     fn client(&self) -> Result<Arc<Client>, KafkaError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.context_broken() {
-            tracing::warn!("the Kafka producer gave up; starting another one");
+        if let Some((_, reason)) = current.client().fatal_error() {
+            tracing::warn!(reason, "the Kafka producer gave up; starting another one");
             *current = Arc::new(client(&self.options)?);
         }
         Ok(Arc::clone(&current))
@@ -111,7 +113,7 @@ impl From<SendError> for LogError {
 
 fn client(options: &KafkaLogOptions) -> Result<Client, KafkaError> {
     use rdkafka::config::FromClientConfigAndContext;
-    Client::from_config_and_context(&options.producer(), Context::default())
+    Client::from_config_and_context(&options.producer(), Context)
 }
 
 struct Delivery {
@@ -119,29 +121,7 @@ struct Delivery {
     _place: OwnedSemaphorePermit,
 }
 
-#[derive(Default)]
-struct Context {
-    broken: AtomicBool,
-}
-
-trait ContextBroken {
-    fn context_broken(&self) -> bool;
-}
-
-impl ContextBroken for Client {
-    fn context_broken(&self) -> bool {
-        use rdkafka::producer::Producer;
-        self.client().context().broken.load(Ordering::Acquire)
-    }
-}
-
-impl Context {
-    fn notice(&self, error: &KafkaError) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.broken.store(true, Ordering::Release);
-        }
-    }
-}
+struct Context;
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -149,7 +129,6 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.notice(&error);
         context::report(&error, reason);
     }
 
@@ -164,10 +143,7 @@ impl ProducerContext for Context {
             Ok(message) => super::position(message.partition(), message.offset())
                 // Kafka recognised a repeat of an old batch and no longer knows where it is.
                 .ok_or(SendError::Kafka(KafkaError::NoMessageReceived)),
-            Err((error, _)) => {
-                self.notice(error);
-                Err(SendError::of(error.clone()))
-            }
+            Err((error, _)) => Err(SendError::of(error.clone())),
         };
         // Nobody to answer: the caller went away or gave up at the deadline.
         let _ = delivery.answer.send(outcome);

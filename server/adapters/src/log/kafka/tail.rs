@@ -40,9 +40,9 @@ impl Tail {
     /// Blocks while Kafka is asked how many partitions there are.
     pub(super) fn open(options: &KafkaLogOptions, after: &Cursor) -> Result<Self, LogError> {
         let failed = |error: KafkaError| unavailable(context::words(&error));
-        let consumer =
-            BaseConsumer::from_config_and_context(&options.reader(), Quiet).map_err(failed)?;
-        let count = partition_count(&consumer, &options.topic, options.answer_after()).map_err(unavailable)?;
+        let consumer = BaseConsumer::from_config_and_context(&options.reader(), Quiet).map_err(failed)?;
+        let count =
+            partition_count(&consumer, &options.topic, options.answer_after()).map_err(unavailable)?;
         consumer.assign(&places(&options.topic, 0..count, after).map_err(failed)?).map_err(failed)?;
         let inbox = Arc::new(Inbox::new(options.ahead_len_max, options.ahead_bytes_max / 2));
         let counting = Counting { topic: options.topic.clone(), count, counted_at: Instant::now() };

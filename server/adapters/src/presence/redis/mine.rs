@@ -29,8 +29,15 @@ pub(super) struct Mine {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Write {
     /// On top of version `version - changes.len()`; afterwards there are `len` users.
-    Changes { version: u64, changes: Vec<Change>, len: usize },
-    Whole { version: u64, users: Vec<UserId> },
+    Changes {
+        version: u64,
+        changes: Vec<Change>,
+        len: usize,
+    },
+    Whole {
+        version: u64,
+        users: Vec<UserId>,
+    },
 }
 
 impl Write {

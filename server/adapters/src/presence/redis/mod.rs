@@ -224,10 +224,10 @@ impl Shared {
     async fn look(&self, others: &mut Others) {
         let read = self.scripts.read(&self.redis, self.answer_within(), others.known()).await;
         match read {
-            Ok(nodes) => others.update(nodes),
+            Ok(nodes) => others.update(nodes, Instant::now()),
             Err(error) => tracing::debug!(%error, "presence of other nodes as last known"),
         }
-        others.expire(Duration::from_millis(self.options.lease_ms));
+        others.expire(Duration::from_millis(self.options.lease_ms), Instant::now());
     }
 
     /// Keeps what is known of the others young, and tells this node's subscribers when it has become too old to be true.

@@ -29,7 +29,7 @@ impl Others {
     }
 
     /// Takes in an answer: every node that is alive, and what is new there.
-    pub(super) fn update(&mut self, alive: Vec<(String, u64, News)>) {
+    pub(super) fn update(&mut self, alive: Vec<(String, u64, News)>, now: Instant) {
         let mut before = std::mem::take(&mut self.nodes);
         for (name, version, news) in alive {
             let mut users = before.remove(&name).map(|node| node.users).unwrap_or_default();
@@ -43,13 +43,14 @@ impl Others {
             }
             self.nodes.insert(name, Node { version, users });
         }
-        self.answered_at = Some(Instant::now());
-        metrics::gauge!("sockeye_presence_other_nodes").set(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        self.answered_at = Some(now);
+        metrics::gauge!("sockeye_presence_other_nodes")
+            .set(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
     }
 
     /// Forgets everything when the last answer is older than a lease: it would have to be renewed since.
-    pub(super) fn expire(&mut self, lease: Duration) {
-        if self.answered_at.is_some_and(|at| at.elapsed() > lease) {
+    pub(super) fn expire(&mut self, lease: Duration, now: Instant) {
+        if self.answered_at.is_some_and(|at| now > at + lease) {
             *self = Self::default();
             metrics::gauge!("sockeye_presence_other_nodes").set(0);
         }
@@ -90,26 +91,24 @@ mod tests {
     fn changes_apply_to_what_is_known_and_the_dead_are_forgotten() {
         let mut others = Others::default();
         let whole = |numbers: &[u8]| News::Whole(users(numbers).into_iter().collect());
-        others.update(vec![("a".into(), 3, whole(&[1, 3])), ("b".into(), 1, whole(&[3, 4]))]);
+        others.update(vec![("a".into(), 3, whole(&[1, 3])), ("b".into(), 1, whole(&[3, 4]))], Instant::now());
         assert_eq!(online(&others, &[2, 4]), users(&[1, 2, 3, 4]));
         let [one, five] = [1, 5].map(|n| UserId(ObjectId([n; 12])));
         let changes = News::Changes(vec![Change::Went(one), Change::Came(five)]);
-        others.update(vec![("a".into(), 5, changes), ("b".into(), 1, News::None)]);
+        others.update(vec![("a".into(), 5, changes), ("b".into(), 1, News::None)], Instant::now());
         assert_eq!(online(&others, &[]), users(&[3, 4, 5]));
-        others.update(vec![("b".into(), 1, News::None)]);
+        others.update(vec![("b".into(), 1, News::None)], Instant::now());
         assert_eq!(others.known().collect::<Vec<_>>(), [("b", 1)]);
         assert_eq!(online(&others, &[]), users(&[3, 4]));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_old_is_forgotten() {
-        let (mut others, lease) = (Others::default(), Duration::from_millis(9_000));
-        others.update(vec![("a".into(), 1, News::Whole(users(&[1]).into_iter().collect()))]);
-        tokio::time::advance(lease).await;
-        others.expire(lease);
+    #[test]
+    fn what_is_old_is_forgotten() {
+        let (mut others, lease, now) = (Others::default(), Duration::from_millis(9_000), Instant::now());
+        others.update(vec![("a".into(), 1, News::Whole(users(&[1]).into_iter().collect()))], now);
+        others.expire(lease, now + lease);
         assert!(!others.is_empty());
-        tokio::time::advance(Duration::from_millis(1)).await;
-        others.expire(lease);
+        others.expire(lease, now + lease + Duration::from_millis(1));
         assert!(others.is_empty());
     }
 }

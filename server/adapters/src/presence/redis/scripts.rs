@@ -104,9 +104,7 @@ pub(super) struct Scripts {
 
 pub(super) enum Written {
     /// `was_dead`: the lease had ended, nobody had noticed yet.
-    Done {
-        was_dead: bool,
-    },
+    Done { was_dead: bool },
     /// Redis does not have what the changes are based on.
     Forgotten,
 }

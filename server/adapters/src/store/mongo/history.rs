@@ -2,9 +2,14 @@
 //!
 //! One index serves both, `{senderId, receiverId, sockeye.order, createdAt, _id}`: old messages have no `sockeye.order`,
 //! which the index holds as null. Each direction of a direct conversation is one range of it; the server merges the two.
+//! The index is named in the query: given the choice, the server takes `sockeye_received` for one direction, which is not
+//! in the order that is asked for, and sorts.
 
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::{
+    bson::{Bson, DateTime, Document, doc},
+    options::{FindOptions, Hint},
+};
 use sockeye_core::{
     conversation::ConversationId,
     id::{MessageId, UserId},
@@ -16,6 +21,7 @@ use sockeye_core::{
 use super::{
     MongoStore,
     documents::{Place, PlaceOf, Placed, oid, placed_from, user_oid},
+    indexes::sent_keys,
     majority,
     messages::limit,
     order::Order,
@@ -40,21 +46,22 @@ impl MongoStore {
                 before => before,
             },
         };
-        let (ours, old) = match *conversation {
+        let (ours, old, hint) = match *conversation {
             ConversationId::Group(group) => {
-                (ours_before(doc! { "sockeye.group": oid(group.0) }, before).map(|one| vec![one]), None)
+                (ours_before(doc! { "sockeye.group": oid(group.0) }, before).map(|one| vec![one]), None, None)
             }
             ConversationId::Direct(one, other) => {
                 let directions = directions(one, other);
                 (
                     directions.iter().map(|pair| ours_before(pair.clone(), before)).collect(),
                     directions.iter().map(|pair| old_before(pair.clone(), before)).collect(),
+                    Some(Hint::Keys(sent_keys())),
                 )
             }
         };
         let (ours, old) = tokio::try_join!(
-            self.latest(ours, doc! { "sockeye.order": -1 }, len_max, moment.as_ref()),
-            self.latest(old, doc! { "createdAt": -1, "_id": -1 }, len_max, moment.as_ref()),
+            self.latest(ours, doc! { "sockeye.order": -1 }, hint.clone(), len_max, moment.as_ref()),
+            self.latest(old, doc! { "createdAt": -1, "_id": -1 }, hint.clone(), len_max, moment.as_ref()),
         )?;
         let mut latest: Vec<Placed> = ours.into_iter().chain(old).collect();
         latest.sort_by_key(|placed| std::cmp::Reverse(placed.place));
@@ -68,7 +75,8 @@ impl MongoStore {
         id: MessageId,
         moment: Option<&Moment>,
     ) -> Result<Option<Place>, StoreError> {
-        let found = self.latest(Some(vec![doc! { "_id": oid(id.0) }]), doc! { "_id": -1 }, 1, moment).await?;
+        let by_id = Some(vec![doc! { "_id": oid(id.0) }]);
+        let found = self.latest(by_id, doc! { "_id": -1 }, None, 1, moment).await?;
         let of_it = |placed: &Placed| placed.message.conversation == *conversation;
         Ok(found.into_iter().find(of_it).map(|placed| placed.place))
     }
@@ -78,6 +86,7 @@ impl MongoStore {
         &self,
         filters: Option<Vec<Document>>,
         sort: Document,
+        hint: Option<Hint>,
         len_max: usize,
         moment: Option<&Moment>,
     ) -> Result<Vec<Placed>, StoreError> {
@@ -92,6 +101,7 @@ impl MongoStore {
             let mut session = self.session_from(moment).await?;
             let mut found = messages
                 .find(filter)
+                .with_options(FindOptions::builder().hint(hint).build())
                 .sort(sort)
                 .limit(limit(len_max))
                 .max_time(self.read_deadline)

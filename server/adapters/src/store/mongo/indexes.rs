@@ -35,11 +35,7 @@ pub(super) fn wanted() -> Vec<Wanted> {
         // As mongoose names it.
         Wanted { unique: true, ..index(names::USERS, "email_1", doc! { "email": 1 }) },
         // History, and the receivers of a sender.
-        index(
-            names::MESSAGES,
-            "sockeye_sent",
-            doc! { "senderId": 1, "receiverId": 1, "sockeye.order": 1, "createdAt": 1, "_id": 1 },
-        ),
+        index(names::MESSAGES, "sockeye_sent", sent_keys()),
         // The senders of a receiver.
         index(
             names::MESSAGES,
@@ -60,6 +56,11 @@ pub(super) fn wanted() -> Vec<Wanted> {
         },
         Wanted { expires: true, ..index(names::SESSIONS, "sockeye_until", doc! { "until": 1 }) },
     ]
+}
+
+/// Of the index that history is read by.
+pub(super) fn sent_keys() -> Document {
+    doc! { "senderId": 1, "receiverId": 1, "sockeye.order": 1, "createdAt": 1, "_id": 1 }
 }
 
 impl Wanted {

@@ -52,9 +52,10 @@ impl MongoStore {
         len_max: usize,
     ) -> Result<Vec<(Oid, i64)>, StoreError> {
         let (order, field) = if ours {
-            (doc! { "$gte": i64::MIN }.into(), "sockeye.order")
+            (doc! { "$gte": i64::MIN }, "sockeye.order")
         } else {
-            (Bson::Null, "createdAt")
+            // Not equality with null: an index does not tell null from missing, so the server would read the documents.
+            (doc! { "$not": { "$gte": i64::MIN } }, "createdAt")
         };
         let pipeline = [
             doc! { "$match": { mine: me, theirs: { "$gte": Oid::from_bytes([0; 12]) }, "sockeye.order": order } },

@@ -17,7 +17,7 @@ use sockeye_core::{ports::LogError, position::Cursor};
 use super::{
     super::{
         KafkaLogOptions, context,
-        end::{before, offsets},
+        end::{before, committed, offsets},
         inbox::Inbox,
         poller::{Chores, Poller},
         rejected, unavailable,
@@ -49,8 +49,7 @@ impl Member {
             topic: options.topic.clone(),
             committing: Mutex::new(()),
         };
-        let client =
-            Arc::new(Client::from_config_and_context(&options.consumer(), shares).map_err(failed)?);
+        let client = Arc::new(Client::from_config_and_context(&options.consumer(), shares).map_err(failed)?);
         client.subscribe(&[&options.topic]).map_err(failed)?;
         let locating = Locating {
             inbox: Arc::clone(&inbox),
@@ -59,10 +58,10 @@ impl Member {
             not_before: Instant::now(),
         };
         let states = vec![Arc::clone(&client)];
-        let committing = Workers::start("kafka-commit", states, COMMITTING_LEN_MAX, |_| ())
-            .map_err(unavailable)?;
-        let poller = Poller::start("kafka-consumer", client, Arc::clone(&inbox), locating)
-            .map_err(unavailable)?;
+        let committing =
+            Workers::start("kafka-commit", states, COMMITTING_LEN_MAX, |_| ()).map_err(unavailable)?;
+        let poller =
+            Poller::start("kafka-consumer", client, Arc::clone(&inbox), locating).map_err(unavailable)?;
         Ok(Self { inbox, committing, answer_after: options.answer_after(), _poller: poller })
     }
 
@@ -122,18 +121,9 @@ impl Chores<Shares> for Locating {
 
 impl Locating {
     fn locate(&self, client: &Client, partitions: &BTreeSet<u32>) -> Result<(), String> {
-        let words = |error: KafkaError| context::words(&error);
         let asked = || partitions.iter().filter_map(|&partition| i32::try_from(partition).ok());
-        let mut list = TopicPartitionList::new();
-        asked().for_each(|partition| drop(list.add_partition(&self.topic, partition)));
-        let committed = client.committed_offsets(list, self.timeout).map_err(words)?;
-        let mut nexts = offsets(client, &self.topic, asked(), Offset::Beginning, self.timeout)?;
-        for element in committed.elements() {
-            element.error().map_err(words)?;
-            if let Offset::Offset(next) = element.offset() {
-                nexts.extend(super::super::position(element.partition(), next));
-            }
-        }
+        let mut nexts = committed(client, &self.topic, asked(), self.timeout)?;
+        nexts.extend(offsets(client, &self.topic, asked(), Offset::Beginning, self.timeout)?);
         let mut state = self.inbox.lock();
         for next in nexts {
             // It may have gone again meanwhile.
@@ -206,9 +196,7 @@ impl Shares {
             tracing::debug!(%error, "partitions were given away without a last commit");
         }
         let mut state = inbox.lock();
-        for of_partition in [&mut state.done].into_iter() {
-            of_partition.retain(|partition, _| !partitions.contains(partition));
-        }
+        state.done.retain(|partition, _| !partitions.contains(partition));
         state.committed.retain(|partition, _| !partitions.contains(partition));
     }
 }

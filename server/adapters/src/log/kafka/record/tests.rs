@@ -122,10 +122,18 @@ fn what_cannot_be_read_says_why_without_its_content() {
         reason(golden!("newer")),
         "written by a newer Sockeye: record version 2, this one reads up to 1"
     );
-    assert_eq!(reason(&text(&direct(), None).replace("\"v\":1", "\"v\":0")), "record version 0 was never written");
-    assert_eq!(reason(r#"{"senderId":"b0b0b0b0b0b0b0b0b0b0b0b0","text":"secret"}"#), "there is no receiverId");
+    assert_eq!(
+        reason(&text(&direct(), None).replace("\"v\":1", "\"v\":0")),
+        "record version 0 was never written"
+    );
+    assert_eq!(
+        reason(r#"{"senderId":"b0b0b0b0b0b0b0b0b0b0b0b0","text":"secret"}"#),
+        "there is no receiverId"
+    );
     assert_eq!(reason(r#"{"senderId":"secret"}"#), "senderId is not an id");
-    for hopeless in ["", "secret", "[\"secret\"]", "{\"text\": secret", r#"{"sockeye":{"v":1},"text":"secret"}"#] {
+    for hopeless in
+        ["", "secret", "[\"secret\"]", "{\"text\": secret", r#"{"sockeye":{"v":1},"text":"secret"}"#]
+    {
         let reason = reason(hopeless);
         assert!(!reason.contains("secret"), "{reason}");
     }
