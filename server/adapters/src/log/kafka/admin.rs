@@ -169,7 +169,9 @@ impl KafkaAdmin {
             let until = Instant::now() + options.answer_after();
             loop {
                 match question(reader, &options) {
-                    Err(_) if Instant::now() + end::RETRY_AFTER < until => std::thread::sleep(end::RETRY_AFTER),
+                    Err(_) if Instant::now() + end::RETRY_AFTER < until => {
+                        std::thread::sleep(end::RETRY_AFTER)
+                    }
                     answer => return answer,
                 }
             }
