@@ -233,11 +233,10 @@ impl Shared {
     /// Keeps what is known of the others young, and tells this node's subscribers when it has become too old to be true.
     async fn look_after(&self) {
         let mut others = self.others.lock().await;
-        let known = !others.is_empty();
         self.look(&mut others).await;
-        let forgotten = known && others.is_empty();
+        let forgot = others.forgot();
         drop(others);
-        if forgotten {
+        if forgot {
             self.tell().await;
         }
     }
