@@ -10,7 +10,11 @@ use sockeye_core::{
 };
 
 use super::{
-    nodes::{Node, Temper::Hasty, ended, prefix, reaches_redis, redis, until},
+    nodes::{
+        Node,
+        Temper::{Hasty, Patient},
+        ask, ended, prefix, reaches_redis, redis, until,
+    },
     proxy::Proxy,
     server::RedisServer,
 };
@@ -79,6 +83,21 @@ async fn a_silent_cut_heals_by_itself() {
         node.sees(&[user_id(1), user_id(2), user_id(3)]).await;
     }
     a.bus.check().await.unwrap();
+}
+
+/// A server out of memory answers, but keeps nothing new.
+#[tokio::test]
+async fn redis_refuses_to_write() {
+    let server = RedisServer::start(&[]).await;
+    let (url, prefix) = (server.url(), prefix());
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
+    b.presence.connect(user_id(2), device_id(2)).await.unwrap();
+    ask::<()>(&url, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    a.presence.connect(user_id(1), device_id(1)).await.unwrap();
+    assert_eq!(a.online().await, [user_id(1), user_id(2)]);
+    assert_eq!(b.online().await, [user_id(2)]);
+    ask::<()>(&url, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    b.sees(&[user_id(1), user_id(2)]).await;
 }
 
 /// Nodes are not back at the same moment: what waited is held back a little for those that are later.
