@@ -7,6 +7,8 @@ pub mod contracts;
 pub mod gateway;
 pub mod lifecycle;
 pub mod logging;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod secret;
 pub mod worker;
 

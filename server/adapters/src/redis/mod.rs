@@ -136,6 +136,19 @@ impl Redis {
         self.within(deadline, ::redis::cmd("PING").query_async(&mut connection)).await
     }
 
+    /// The server's version.
+    ///
+    /// # Errors
+    /// When Redis does not answer within the response time-out.
+    pub async fn version(&self) -> Result<String, RedisError> {
+        let mut connection = self.connection()?;
+        let deadline = Duration::from_millis(self.shared.options.response_timeout_ms);
+        let mut info = ::redis::cmd("INFO");
+        let text: String = self.within(deadline, info.arg("server").query_async(&mut connection)).await?;
+        let version = text.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        Ok(version.unwrap_or("unknown").trim().to_owned())
+    }
+
     /// `<prefix>:<rest>`.
     pub(crate) fn key(&self, rest: &str) -> String {
         format!("{}:{rest}", self.shared.options.prefix)

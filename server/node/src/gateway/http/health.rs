@@ -17,8 +17,8 @@ use axum::{
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use sockeye_core::{
-    Ports,
     id::{ObjectId, UserId},
+    ports::{Bus, MessageLog, Store},
 };
 use tokio::time::timeout;
 
@@ -27,13 +27,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What readiness is judged by.
 #[derive(Clone)]
 pub struct Health {
-    ports: Ports,
+    log: Arc<dyn MessageLog>,
+    store: Arc<dyn Store>,
+    /// Of a gateway.
+    bus: Option<Arc<dyn Bus>>,
     draining: Arc<AtomicBool>,
 }
 
 impl Health {
-    pub fn new(ports: Ports) -> Self {
-        Self { ports, draining: Arc::default() }
+    pub fn new(log: Arc<dyn MessageLog>, store: Arc<dyn Store>, bus: Option<Arc<dyn Bus>>) -> Self {
+        Self { log, store, bus, draining: Arc::default() }
     }
 
     /// From now on not ready: load balancers send new clients elsewhere.
@@ -43,12 +46,16 @@ impl Health {
 
     async fn check(&self) -> Map<String, Value> {
         let nobody = UserId(ObjectId([0; 12]));
-        let (log, store, presence) = tokio::join!(
-            answers("log", self.ports.log.end()),
-            answers("store", self.ports.store.user(nobody)),
-            answers("presence", self.ports.presence.online()),
-        );
-        [log, store, presence].into_iter().map(|(name, ok)| (name.to_owned(), json!(ok))).collect()
+        let bus = async {
+            match &self.bus {
+                Some(bus) => Some(answers("bus", bus.check()).await),
+                None => None,
+            }
+        };
+        let (log, store, bus) =
+            tokio::join!(answers("log", self.log.end()), answers("store", self.store.user(nobody)), bus);
+        let ports = [Some(log), Some(store), bus].into_iter().flatten();
+        ports.map(|(name, ok)| (name.to_owned(), json!(ok))).collect()
     }
 }
 
@@ -70,7 +77,7 @@ async fn answers<T, E: std::fmt::Display>(
     (name, ok)
 }
 
-pub(super) fn routes(health: Health) -> Router {
+pub fn routes(health: Health) -> Router {
     Router::new()
         .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
         .route("/readyz", get(ready).with_state(health))
@@ -81,7 +88,8 @@ async fn ready(State(health): State<Health>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "draining" }))).into_response();
     }
     let ports = health.check().await;
-    let all = ports.values().all(|ok| ok == &Value::Bool(true));
+    // Without the bus a gateway still serves its own clients, who would find no better one elsewhere.
+    let all = ports.iter().all(|(name, ok)| name == "bus" || ok == &Value::Bool(true));
     let (status, word) =
         if all { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     (status, Json(json!({ "status": word, "ports": ports }))).into_response()

@@ -28,7 +28,7 @@ use axum::{
 use http::StatusCode;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
-pub use self::health::Health;
+pub use self::health::{Health, routes as health_routes};
 use self::origin::Trust;
 use super::{Gateway, contract::Contract, wire::Wire};
 
