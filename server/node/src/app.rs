@@ -28,12 +28,14 @@ use crate::{
         connection::Connections,
         contract::Contract,
         delivery::Delivery,
-        http::{Health, HttpParts, cookies::CookieRules, limits::AddressLimits, origin::Trust, router},
+        http::{HttpParts, cookies::CookieRules, limits::AddressLimits, origin::Trust, router},
         hub::Hub,
+        instruments::Instruments,
         recovery::RecoveryKey,
         wire::{OriginPolicy, Transports, Wire, WireConfig},
     },
     lifecycle::Lifecycle,
+    ops::{self, Health, Metrics, Sampler},
     secret,
     worker::store::Storer,
 };
@@ -52,6 +54,7 @@ const HELD_LEN_MAX: usize = 64;
 /// # Errors
 /// A sentence that says what kept the process from starting, or made it stop.
 pub async fn run(config: Config) -> Result<(), String> {
+    let metrics = Metrics::install()?;
     warn_about(&config);
     let contract: Arc<dyn Contract> = match config.contract {
         ContractName::Direct => Arc::new(Direct::new()),
@@ -62,6 +65,7 @@ pub async fn run(config: Config) -> Result<(), String> {
     let data_dir = &config.storage.data_dir;
     let secret = secret::read_or_make(config.auth.jwt_secret.as_deref(), data_dir, &*entropy)?;
     let ports = embedded(&config, &secret, contract.profile().user_claim, clock.clone(), entropy).await?;
+    let ports = ops::measured(ports);
     let chat = Arc::new(Chat::new(ports.clone(), bounds(&config)));
 
     let lifecycle = Lifecycle::default();
@@ -79,17 +83,27 @@ pub async fn run(config: Config) -> Result<(), String> {
     lifecycle
         .spawn("store", Storer { log: ports.log.clone(), store: ports.store.clone() }.run(lifecycle.stop()));
 
+    let health = Health::of_gateway(&ports);
+    let sampler = Sampler {
+        metrics: metrics.clone(),
+        health: health.clone(),
+        log: ports.log.clone(),
+        store: Some(ports.store.clone()),
+        delivered: Some(ops::Delivered { hub: hub.clone(), chat: chat.clone() }),
+    };
+    lifecycle.spawn("sampler", sampler.run(lifecycle.stop()));
+
     let gateway = gateway(&config, chat, contract.as_ref(), clock.clone());
     let wire = Wire::new(
         wire_config(&config, contract.as_ref()),
         Arc::new(connections(&config, gateway.clone(), contract.clone(), hub, clock, &secret)),
     );
-    let health = Health::new(ports.clone());
     let service = router(HttpParts {
         gateway,
         contract: contract.clone(),
         wire: wire.clone(),
-        health: health.clone(),
+        health: ops::health_routes(health.clone()),
+        metrics: ops::metrics_route(metrics),
         trust: Trust { proxy_hops: config.http.proxy_hops, public_url: config.http.public_url.clone() },
         origins: config.http.origins.clone(),
         static_dir: config.http.static_dir.clone(),
@@ -195,6 +209,7 @@ fn connections(
     secret: &str,
 ) -> Connections {
     Connections {
+        instruments: Instruments::new(&gateway.profile),
         gateway,
         contract,
         hub,

@@ -1,0 +1,163 @@
+//! `/healthz`: the process lives. `/readyz`: it can serve, each port asked.
+
+use std::{
+    fmt::Display,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures_util::future::join_all;
+use http::StatusCode;
+use metrics::{Gauge, gauge};
+use serde_json::{Map, Value, json};
+use sockeye_core::{
+    Ports,
+    id::{ObjectId, UserId},
+    ports::{Bus, MessageLog, Presence, Store},
+};
+use tokio::time::timeout;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What readiness is judged by. Cheap to clone.
+#[derive(Clone)]
+pub struct Health(Arc<Checks>);
+
+struct Checks {
+    ports: Vec<Check>,
+    draining: AtomicBool,
+}
+
+struct Check {
+    name: &'static str,
+    port: Box<dyn Asked>,
+    /// Without it this process cannot serve.
+    needed: bool,
+    was_up: AtomicBool,
+    gauge: Gauge,
+}
+
+/// One question that anything answers that works.
+#[async_trait]
+trait Asked: Send + Sync {
+    async fn answers(&self) -> Result<(), String>;
+}
+
+impl Health {
+    /// Of a process that clients connect to. Without the bus it goes on serving: only news of other nodes is missing.
+    pub fn of_gateway(ports: &Ports) -> Self {
+        let presence = Check::new("presence", ports.presence.clone(), true);
+        let bus = Check::new("bus", ports.bus.clone(), false);
+        Self::new(vec![log(ports.log.clone()), store(ports.store.clone()), presence, bus])
+    }
+
+    /// Of a process that only stores.
+    pub fn of_worker(message_log: Arc<dyn MessageLog>, message_store: Arc<dyn Store>) -> Self {
+        Self::new(vec![log(message_log), store(message_store)])
+    }
+
+    fn new(ports: Vec<Check>) -> Self {
+        Self(Arc::new(Checks { ports, draining: AtomicBool::new(false) }))
+    }
+
+    /// From now on not ready: load balancers send new clients elsewhere.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks every port, all at once; each is given [`ANSWER_WITHIN`]. Whether this process can serve, and who answered.
+    pub(super) async fn check(&self) -> (bool, Map<String, Value>) {
+        let ports = &self.0.ports;
+        let up = join_all(ports.iter().map(Check::ask)).await;
+        let ready = ports.iter().zip(&up).all(|(port, &up)| up || !port.needed);
+        (ready, ports.iter().zip(up).map(|(port, up)| (port.name.to_owned(), json!(up))).collect())
+    }
+}
+
+fn log(log: Arc<dyn MessageLog>) -> Check {
+    Check::new("log", log, true)
+}
+
+fn store(store: Arc<dyn Store>) -> Check {
+    Check::new("store", store, true)
+}
+
+impl Check {
+    fn new(name: &'static str, port: impl Asked + 'static, needed: bool) -> Self {
+        let gauge = gauge!("sockeye_port_up", "port" => name);
+        Self { name, port: Box::new(port), needed, was_up: AtomicBool::new(true), gauge }
+    }
+
+    async fn ask(&self) -> bool {
+        let answer = timeout(ANSWER_WITHIN, self.port.answers()).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {ANSWER_WITHIN:?}")));
+        let up = answer.is_ok();
+        self.gauge.set(if up { 1 } else { 0 });
+        let was_up = self.was_up.swap(up, Ordering::Relaxed);
+        match answer {
+            Err(error) if was_up => tracing::warn!(port = self.name, error, "does not answer"),
+            Ok(()) if !was_up => tracing::info!(port = self.name, "answers again"),
+            _ => {}
+        }
+        up
+    }
+}
+
+#[async_trait]
+impl Asked for Arc<dyn MessageLog> {
+    async fn answers(&self) -> Result<(), String> {
+        outcome(self.end().await)
+    }
+}
+
+#[async_trait]
+impl Asked for Arc<dyn Store> {
+    async fn answers(&self) -> Result<(), String> {
+        outcome(self.user(UserId(ObjectId([0; 12]))).await)
+    }
+}
+
+#[async_trait]
+impl Asked for Arc<dyn Presence> {
+    async fn answers(&self) -> Result<(), String> {
+        outcome(self.online().await)
+    }
+}
+
+#[async_trait]
+impl Asked for Arc<dyn Bus> {
+    async fn answers(&self) -> Result<(), String> {
+        outcome(self.check().await)
+    }
+}
+
+fn outcome<T, E: Display>(answer: Result<T, E>) -> Result<(), String> {
+    answer.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// `/healthz` and `/readyz`.
+pub fn routes(health: Health) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
+        .route("/readyz", get(ready).with_state(health))
+}
+
+async fn ready(State(health): State<Health>) -> Response {
+    if health.0.draining.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "draining" }))).into_response();
+    }
+    let (ready, ports) = health.check().await;
+    let (status, word) =
+        if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    (status, Json(json!({ "status": word, "ports": ports }))).into_response()
+}
