@@ -161,3 +161,48 @@ async fn ready(State(health): State<Health>) -> Response {
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     (status, Json(json!({ "status": word, "ports": ports }))).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fake(Arc<AtomicBool>);
+
+    #[async_trait]
+    impl Asked for Fake {
+        async fn answers(&self) -> Result<(), String> {
+            if self.0.load(Ordering::Relaxed) { Ok(()) } else { Err("away".to_owned()) }
+        }
+    }
+
+    /// The switches of a port that is needed and of one that is not.
+    fn health() -> (Arc<AtomicBool>, Arc<AtomicBool>, Health) {
+        let (store, bus) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+        let checks = [("store", &store, true), ("bus", &bus, false)];
+        let checks = checks.map(|(name, up, needed)| Check::new(name, Fake(up.clone()), needed));
+        (store, bus, Health::new(checks.into()))
+    }
+
+    #[tokio::test]
+    async fn only_what_is_needed_makes_a_process_unready_and_all_of_it_is_told() {
+        let (recorder, metrics) = crate::ops::recorder::local();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let (store, bus, health) = health();
+        let status = async || ready(State(health.clone())).await.status();
+        assert_eq!(status().await, StatusCode::OK);
+        bus.store(false, Ordering::Relaxed);
+        assert_eq!(status().await, StatusCode::OK);
+        let (ready, ports) = health.check().await;
+        assert!(ready);
+        assert_eq!(Value::Object(ports), json!({ "store": true, "bus": false }));
+        let text = metrics.render();
+        assert!(text.contains("sockeye_port_up{port=\"bus\"} 0\n"), "{text}");
+        assert!(text.contains("sockeye_port_up{port=\"store\"} 1\n"), "{text}");
+        store.store(false, Ordering::Relaxed);
+        assert_eq!(status().await, StatusCode::SERVICE_UNAVAILABLE);
+        store.store(true, Ordering::Relaxed);
+        assert_eq!(status().await, StatusCode::OK);
+        health.drain();
+        assert_eq!(status().await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -91,3 +91,103 @@ impl Passwords for MeasuredPasswords {
         matches
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sockeye_core::{
+        conversation::ConversationId,
+        id::{MessageId, ObjectId, UserId},
+        message::{Message, Origin},
+        position::Position,
+        time::Timestamp,
+    };
+
+    use super::*;
+    use crate::ops::recorder::local;
+
+    /// Takes every other record, the first one first.
+    #[derive(Default)]
+    struct Moody(std::sync::atomic::AtomicU64);
+
+    #[async_trait]
+    impl MessageLog for Moody {
+        async fn append(&self, _: &Record) -> Result<Appended, LogError> {
+            let offset = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if offset % 2 == 1 {
+                return Err(LogError::Unavailable("full".into()));
+            }
+            Ok(Appended { position: Position { partition: 0, offset }, first: None })
+        }
+
+        async fn end(&self) -> Result<Cursor, LogError> {
+            Ok("0:7".parse().expect("a cursor"))
+        }
+
+        async fn tail(&self, _: &Cursor) -> Result<Box<dyn LogTail>, LogError> {
+            Err(LogError::Unavailable("no tail".into()))
+        }
+
+        async fn consumer(&self) -> Result<Box<dyn LogConsumer>, LogError> {
+            Err(LogError::Unavailable("no consumer".into()))
+        }
+    }
+
+    /// Knows one password.
+    struct One;
+
+    #[async_trait]
+    impl Passwords for One {
+        async fn hash(&self, _: &str) -> Result<String, PasswordError> {
+            Err(PasswordError::Busy)
+        }
+
+        async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, PasswordError> {
+            Ok(hash == Some(password))
+        }
+    }
+
+    fn record() -> Record {
+        let users = [1, 2].map(|byte| UserId(ObjectId([byte; 12])));
+        let message = Message {
+            id: MessageId(ObjectId([3; 12])),
+            conversation: ConversationId::Direct(users[0], users[1]),
+            sender: users[0],
+            text: "hello".to_owned(),
+            picture: None,
+            created_at: Timestamp::from_millis(1),
+            client_id: None,
+        };
+        Record { message, members: users.to_vec(), origin: Origin::Request }
+    }
+
+    #[tokio::test]
+    async fn what_the_log_took_is_timed_and_what_it_did_not_is_counted() {
+        let (recorder, metrics) = local();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let log = MeasuredLog::new(Arc::new(Moody::default()));
+        let outcomes = [
+            log.append(&record()).await.is_ok(),
+            log.append(&record()).await.is_ok(),
+            log.append(&record()).await.is_ok(),
+        ];
+        assert_eq!(outcomes, [true, false, true], "passed on as it is");
+        assert_eq!(log.end().await.expect("an end").to_string(), "0:7");
+        let text = metrics.render();
+        assert!(text.contains("sockeye_append_latency_seconds_count 2\n"), "{text}");
+        assert!(text.contains("sockeye_append_failures_total 1\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn only_wrong_passwords_are_failed_log_ins() {
+        let (recorder, metrics) = local();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let passwords = MeasuredPasswords::new(Arc::new(One));
+        assert!(passwords.verify("x", Some("x")).await.expect("an answer"));
+        assert!(!passwords.verify("x", Some("y")).await.expect("an answer"));
+        assert!(!passwords.verify("x", None).await.expect("an answer"));
+        assert!(passwords.hash("x").await.is_err());
+        let text = metrics.render();
+        assert!(text.contains("sockeye_sign_in_failures_total 2\n"), "{text}");
+        assert!(text.contains("sockeye_password_duration_seconds_count 4\n"), "{text}");
+    }
+}
