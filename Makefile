@@ -3,13 +3,14 @@
 # make check  formats, lints, types
 # make fmt    formats in place
 # make services  Kafka, MongoDB and Redis for tests, until Ctrl-C
+# make check-packaging  Dockerfile, compose.yaml, nginx and the Helm chart, with the real tools
 # make bench  load, side by side with a Node peer
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 # One thing at a time: tests with heartbeats do not like a machine that compiles beside them.
 .NOTPARALLEL:
-.PHONY: run build test test-tools test-rust test-protocol test-contracts test-demo check fmt audit bench tools services test-services
+.PHONY: run build test test-tools test-rust test-protocol test-contracts test-demo check fmt audit bench tools services test-services check-packaging
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO := client-js/demo
@@ -74,6 +75,9 @@ check: tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.instal
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cd protocol-tests && npm run --silent check
 	cd $(DEMO) && npm run --silent check
+
+check-packaging:
+	scripts/check-packaging
 
 fmt: tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.installed
 	cargo fmt --all

@@ -12,12 +12,15 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 SERVICES = [sys.executable, str(HERE / "services")]
 sys.path.insert(0, str(HERE / "services.d"))
 
+import cluster  # noqa: E402
+from instances import free_ports  # noqa: E402
 from kafka_server import broker_count  # noqa: E402
 from mongo_wire import command  # noqa: E402
 
@@ -81,9 +84,9 @@ class Started(unittest.TestCase):
         context = ssl.create_default_context(cafile=self.variables["SOCKEYE_TEST_KAFKA_TLS_CA"])
         for listener in ("TLS", "SASL_TLS"):
             port = port_of(self.variables[f"SOCKEYE_TEST_KAFKA_{listener}_BROKERS"])
-            with socket.create_connection(("127.0.0.1", port)) as plain:
-                with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
-                    self.assertIn("TLS", secure.version())
+            plain = socket.create_connection(("127.0.0.1", port))
+            with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+                self.assertIn("TLS", secure.version())
 
     def test_kafka_wants_the_right_password(self):
         port = port_of(self.variables["SOCKEYE_TEST_KAFKA_SASL_BROKERS"])
@@ -158,7 +161,7 @@ class Ends(unittest.TestCase):
                 process.wait(WITHIN_S)
                 self.assertEqual(process.returncode, -9 if number == signal.SIGKILL else 128 + number)
                 # After kill -9 the guard has still to notice.
-                wait_for(lambda: not directory.exists())
+                wait_for(lambda gone=directory: not gone.exists())
                 self.assert_gone(directory, pids)
 
     def test_run_told_to_end_while_it_starts(self):
@@ -199,6 +202,30 @@ class Ends(unittest.TestCase):
             with self.subTest(pid), self.assertRaises(FileNotFoundError):
                 # What is left of a process until its parent looks has no working directory.
                 os.readlink(f"/proc/{pid}/cwd")
+
+
+class PortTaken(unittest.TestCase):
+    """Between our look for a free port and the server's bind somebody else was quicker."""
+
+    def test_it_starts_on_another(self):
+        with socket.socket() as quicker:
+            quicker.bind(("127.0.0.1", 0))
+            quicker.listen()
+            taken = quicker.getsockname()[1]
+            for name, server in cluster.SERVERS.items():
+                with self.subTest(name), tempfile.TemporaryDirectory() as given:
+                    looks = []
+
+                    def look(how_many, looks=looks):
+                        looks.append(free_ports(how_many))
+                        return [taken, *looks[0][1:]] if len(looks) == 1 else looks[-1]
+
+                    directory = pathlib.Path(given).resolve()
+                    with unittest.mock.patch.object(server, "free_ports", look):
+                        lines = cluster.start(directory, [name], 1, made=False)
+                    cluster.stop(directory)
+                    self.assertEqual(len(looks), 2)
+                    self.assertIn(str(looks[1][0]), lines[0])
 
 
 def services(*arguments):

@@ -76,9 +76,9 @@ def start_one(directory, name, mongo_members):
         try:
             bring_up(server, instances)
             return server.variables(directory, instances)
-        except NotUsable as problem:
+        except NotUsable:
             # Somebody took a port between our look and the server's bind: once more, with others.
-            if "in use" not in str(problem) or attempt == START_ATTEMPTS:
+            if attempt == START_ATTEMPTS or not any(instance.lost_its_port() for instance in instances):
                 raise
             for instance in instances:
                 instance.kill()

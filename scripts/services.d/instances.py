@@ -132,6 +132,9 @@ class Instance:
             if cancelled.wait(POLL_S):
                 raise NotUsable(f"{self.name}: interrupted")
 
+    def lost_its_port(self):
+        return self.pid() is None and "ddress already in use" in self.log.read_text(errors="replace")
+
     def log_end(self):
         with contextlib.suppress(FileNotFoundError):
             return last_lines(self.log.read_text(errors="replace"))

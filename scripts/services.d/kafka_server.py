@@ -52,8 +52,7 @@ def prepare(directory, _mongo_members):
 
 
 def configured(directory, java_options):
-    names = [*kafka_settings.LISTENERS, "controller"]
-    ports = dict(zip(names, free_ports(len(names))))
+    ports = dict(zip(kafka_settings.PORTS, free_ports(len(kafka_settings.PORTS))))
     argv = [*java_with_kafka(), *java_options, "kafka.Kafka", "server.properties"]
     instance = Instance(str(directory), "kafka", argv, ports["plain"], more_ports=ports)
     instance.home.mkdir(mode=0o700)
@@ -95,6 +94,8 @@ def variables(_directory, instances):
         "SOCKEYE_TEST_KAFKA_TLS_BROKERS": at["tls"],
         "SOCKEYE_TEST_KAFKA_TLS_CA": kafka_certificates.directory() / "ca.pem",
         "SOCKEYE_TEST_KAFKA_SASL_TLS_BROKERS": at["sasl_tls"],
+        "SOCKEYE_TEST_KAFKA_PROXIED_BIND": at["proxied"],
+        "SOCKEYE_TEST_KAFKA_PROXY": at["proxy"],
     }
 
 

@@ -5,11 +5,15 @@ USERNAME = "sockeye"
 # The listeners clients may use, and how each speaks. The first is for everybody; the others test how clients log in.
 LISTENERS = {"plain": "PLAINTEXT", "sasl": "SASL_PLAINTEXT", "tls": "SSL", "sasl_tls": "SASL_SSL"}
 CONTROLLER = "CONTROLLER"
+# A listener that sends its clients elsewhere: nobody listens on the port "proxy" it advertises until a test puts a proxy
+# there, which leads back to the port "proxied".
+PROXIED = "PROXIED"
+PORTS = [*LISTENERS, "controller", "proxied", "proxy"]
 SCRAM = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
 def properties(ports, data, password):
-    """The text of server.properties; `ports` by the names of LISTENERS and "controller"."""
+    """The text of server.properties; `ports` by the names in PORTS."""
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -47,10 +51,12 @@ def properties(ports, data, password):
 
 def listeners(ports):
     addresses = {protocol: f"{protocol}://127.0.0.1:{ports[name]}" for name, protocol in LISTENERS.items()}
-    protocols = {**{protocol: protocol for protocol in LISTENERS.values()}, CONTROLLER: "PLAINTEXT"}
+    bound = [*addresses.values(), f"{PROXIED}://127.0.0.1:{ports['proxied']}", f"{CONTROLLER}://127.0.0.1:{ports['controller']}"]
+    advertised = [*addresses.values(), f"{PROXIED}://127.0.0.1:{ports['proxy']}"]
+    protocols = {**{protocol: protocol for protocol in LISTENERS.values()}, PROXIED: "PLAINTEXT", CONTROLLER: "PLAINTEXT"}
     return {
-        "listeners": ",".join([*addresses.values(), f"{CONTROLLER}://127.0.0.1:{ports['controller']}"]),
-        "advertised.listeners": ",".join(addresses.values()),
+        "listeners": ",".join(bound),
+        "advertised.listeners": ",".join(advertised),
         "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
         "inter.broker.listener.name": LISTENERS["plain"],
         "controller.listener.names": CONTROLLER,

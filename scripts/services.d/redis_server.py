@@ -55,26 +55,23 @@ def binary():
 def unpack_packages(place):
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
         raise Problem(f"redis-server is missing. {HINT}")
-    plan = "apt-get -s install --no-install-recommends redis-server".split()
     try:
-        packages = planned(tool(plan, HINT))
-        download(packages, place)
+        download_packages(place)
     except Problem:
         # The lists of packages are missing or old.
         if os.getuid() != 0:
             raise
         tool(["apt-get", "update"], HINT)
-        packages = planned(tool(plan, HINT))
-        download(packages, place)
+        download_packages(place)
     for package in place.glob("*.deb"):
         tool(["dpkg", "-x", package, place], HINT)
         package.unlink()
 
 
-def planned(simulation):
-    """The packages apt would install: redis-server and those of its dependencies that are not on this machine."""
-    return re.findall(r"^Inst (\S+)", simulation, flags=re.MULTILINE)
-
-
-def download(packages, place):
+def download_packages(place):
+    """Those apt would install: redis-server and what it depends on, as far as this machine does not have it."""
+    plan = tool(["apt-get", "--simulate", "install", "--no-install-recommends", "redis-server"], HINT)
+    packages = re.findall(r"^Inst (\S+)", plan, flags=re.MULTILINE)
+    if not packages:
+        raise Problem("redis-server is installed, but not on the PATH")
     tool(["apt-get", "download", *packages], HINT, cwd=place)

@@ -12,8 +12,10 @@ pub mod conformance;
 pub mod limiter;
 pub mod log;
 pub mod presence;
+pub mod redis;
 mod sqlite;
 pub mod store;
+mod tls;
 mod workers;
 
 pub use sqlite::OpenError;

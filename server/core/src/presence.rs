@@ -14,10 +14,11 @@ impl Roster {
     /// Whether this made the user come online.
     pub fn connect(&mut self, user: UserId, device: DeviceId) -> bool {
         let devices = self.devices.entry(user).or_default();
-        if !devices.contains(&device) {
+        let new = !devices.contains(&device);
+        if new {
             devices.push(device);
         }
-        devices.len() == 1
+        new && devices.len() == 1
     }
 
     /// Whether this made the user go offline.
@@ -34,6 +35,15 @@ impl Roster {
     /// Everybody online, each once, in order of their ids.
     pub fn online(&self) -> Vec<UserId> {
         self.devices.keys().copied().collect()
+    }
+
+    /// How many are online.
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
     }
 }
 
@@ -60,8 +70,8 @@ mod tests {
         let mut roster = Roster::default();
         let user = UserId(ObjectId([1; 12]));
         assert!(!roster.disconnect(user, DeviceId(ObjectId([2; 12]))));
-        roster.connect(user, DeviceId(ObjectId([2; 12])));
-        roster.connect(user, DeviceId(ObjectId([2; 12])));
+        assert!(roster.connect(user, DeviceId(ObjectId([2; 12]))));
+        assert!(!roster.connect(user, DeviceId(ObjectId([2; 12]))));
         assert!(roster.disconnect(user, DeviceId(ObjectId([2; 12]))));
     }
 }

@@ -1,27 +1,25 @@
-//! Wires the parts together: configuration in, running process out. The only file that names an adapter.
+//! Wires the parts together: configuration in, running process out. This file and its folder are the only ones that name
+//! an adapter.
 
-use std::{fmt::Display, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+mod adapters;
+pub mod doctor;
+pub mod healthcheck;
 
-use sockeye_adapters::{
-    auth::{Bcrypt, Jwt},
-    blobs::DirectoryBlobs,
-    bus::LocalBus,
-    limiter::LocalLimiter,
-    log::embedded::{EmbeddedLog, EmbeddedLogOptions},
-    presence::LocalPresence,
-    store::sqlite::{SqliteStore, SqliteStoreOptions},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
 use sockeye_core::{
-    Bounds, Chat, Ports,
+    Bounds, Chat,
     limits::Rule,
-    ports::{Clock, Entropy, MessageLog, Messages},
+    ports::{Clock, Entropy},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use self::adapters::migrate;
+use self::adapters::{Company, Storage, node_name, ports};
 use crate::{
     clock::{SystemClock, SystemEntropy},
-    config::{Config, ContractName, TrustQueryUser},
+    config::{Config, ContractName, Role, TrustQueryUser},
     contracts::{direct::Direct, direct_v1::DirectV1},
     gateway::{
         Gateway,
@@ -40,37 +38,81 @@ use crate::{
     worker::store::Storer,
 };
 
-/// Events on the local bus that a reader may be behind.
-const BUS_LEN_MAX: usize = 4096;
-/// Client addresses whose requests are counted.
-const LIMITER_KEYS_MAX: usize = 100_000;
-/// Log-ins and sign-ups that may wait for a turn.
-const PASSWORD_QUEUE_LEN_MAX: usize = 512;
 /// Events held for a socket that is not proven yet.
 const HELD_LEN_MAX: usize = 64;
 
-/// Runs everything in this process until a signal.
+/// Runs a role until a signal.
 ///
 /// # Errors
 /// A sentence that says what kept the process from starting, or made it stop.
-pub async fn run(config: Config) -> Result<(), String> {
+pub async fn run(config: Config, role: Role) -> Result<(), String> {
     let metrics = Metrics::install()?;
-    warn_about(&config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let storage = Storage::open(&config, role, clock.clone()).await?;
+    let lifecycle = Lifecycle::default();
+    if role != Role::Gateway {
+        let storer = Storer { log: storage.log.clone(), store: storage.store.clone() };
+        lifecycle.spawn("store", storer.run(lifecycle.stop()));
+    }
+    match role {
+        Role::Worker => work(&config, storage, metrics, lifecycle).await,
+        Role::All | Role::Gateway => serve(&config, role, storage, metrics, lifecycle, clock).await,
+    }
+}
+
+/// A worker, that is what little of one is not the storer.
+async fn work(
+    config: &Config,
+    storage: Storage,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+) -> Result<(), String> {
+    let health = Health::new(storage.log.clone(), storage.store.clone(), None);
+    let sampler = Sampler {
+        metrics: metrics.clone(),
+        health: health.clone(),
+        log: storage.log.clone(),
+        store: Some(storage.store.clone()),
+        delivered: None,
+    };
+    lifecycle.spawn("sampler", sampler.run(lifecycle.stop()));
+    let listener = listen(config, config.node.ops_port).await?;
+    let bound = listener.local_addr().map_err(|error| error.to_string())?;
+    let stopped = lifecycle.stop();
+    let server = axum::serve(listener, ops::router(health.clone(), metrics))
+        .with_graceful_shutdown(stopped.cancelled_owned());
+    lifecycle.spawn("http", async move { server.await });
+    tracing::info!(node = node_name(config), ops = %shown(bound), "working");
+    let drain = async move { health.drain() };
+    lifecycle.run(config.node.shutdown, drain).await
+}
+
+async fn serve(
+    config: &Config,
+    role: Role,
+    storage: Storage,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+    clock: Arc<dyn Clock>,
+) -> Result<(), String> {
+    warn_about(config);
     let contract: Arc<dyn Contract> = match config.contract {
         ContractName::Direct => Arc::new(Direct::new()),
         ContractName::DirectV1 => Arc::new(DirectV1::new()),
     };
-    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
-        (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let data_dir = &config.storage.data_dir;
     let secret = secret::read_or_make(config.auth.jwt_secret.as_deref(), data_dir, &*entropy)?;
-    let ports = embedded(&config, &secret, contract.profile().user_claim, clock.clone(), entropy).await?;
+    let company = Company::open(config, &*entropy)?;
+    let user_claim = contract.profile().user_claim;
+    let ports = ports(config, &storage, &company, &secret, user_claim, (clock.clone(), entropy))?;
     let ports = ops::measured(ports);
-    let chat = Arc::new(Chat::new(ports.clone(), bounds(&config)));
+    let health = Health::new(ports.log.clone(), ports.store.clone(), Some(ports.bus.clone()));
+    let chat = Arc::new(Chat::new(ports.clone(), bounds(config)));
 
-    let lifecycle = Lifecycle::default();
-    let delivered = ports.log.end().await.map_err(|error| format!("the message log: {error}"))?;
-    let tail = ports.log.tail(&delivered).await.map_err(|error| format!("the message log: {error}"))?;
+    let subscription = ports.bus.subscribe().await.map_err(|error| error.to_string())?;
+    let delivered = ports.log.end().await.map_err(|error| error.to_string())?;
+    let tail = ports.log.tail(&delivered).await.map_err(|error| error.to_string())?;
     let hub = Hub::new(delivered);
     let delivery = Delivery {
         hub: hub.clone(),
@@ -78,25 +120,21 @@ pub async fn run(config: Config) -> Result<(), String> {
         contract: contract.clone(),
         presence_coalesce: config.wire.presence_coalesce,
     };
-    let subscription = ports.bus.subscribe().await.map_err(|error| error.to_string())?;
     lifecycle.spawn("delivery", delivery.run(tail, subscription, lifecycle.stop()));
-    lifecycle
-        .spawn("store", Storer { log: ports.log.clone(), store: ports.store.clone() }.run(lifecycle.stop()));
 
-    let health = Health::of_gateway(&ports);
     let sampler = Sampler {
         metrics: metrics.clone(),
         health: health.clone(),
         log: ports.log.clone(),
-        store: Some(ports.store.clone()),
+        store: (role == Role::All).then(|| ports.store.clone()),
         delivered: Some(ops::Delivered { hub: hub.clone(), chat: chat.clone() }),
     };
     lifecycle.spawn("sampler", sampler.run(lifecycle.stop()));
 
-    let gateway = gateway(&config, chat, contract.as_ref(), clock.clone());
+    let gateway = gateway(config, chat, contract.as_ref(), &company, clock.clone());
     let wire = Wire::new(
-        wire_config(&config, contract.as_ref()),
-        Arc::new(connections(&config, gateway.clone(), contract.clone(), hub, clock, &secret)),
+        wire_config(config, contract.as_ref()),
+        Arc::new(connections(config, gateway.clone(), contract.clone(), hub, clock, &secret)),
     );
     let service = router(HttpParts {
         gateway,
@@ -112,64 +150,35 @@ pub async fn run(config: Config) -> Result<(), String> {
         production: config.production,
     });
 
-    let address = SocketAddr::new(config.http.host, config.http.port);
-    let listener =
-        TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let listener = listen(config, config.http.port).await?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
-    announce(bound, contract.profile().name, data_dir);
+    tracing::info!(
+        url = %format!("http://{}", shown(bound)),
+        contract = contract.profile().name,
+        node = node_name(config),
+        data_dir = %data_dir.display(),
+        "listening"
+    );
 
     let stop_accepting = CancellationToken::new();
     let stopped = stop_accepting.clone();
     let server = axum::serve(listener, service.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(stopped.cancelled_owned());
     lifecycle.spawn("http", async move { server.await });
+    let spread_over = config.node.drain;
     let drain = async move {
         health.drain();
+        // Requests are answered meanwhile: clients whose turn has not come go on.
+        wire.close(spread_over).await;
         stop_accepting.cancel();
-        wire.close(Duration::ZERO).await;
+        company.leave().await;
     };
-    lifecycle.run(Duration::from_millis(config.shutdown_ms), drain).await
+    lifecycle.run(spread_over + config.node.shutdown, drain).await
 }
 
-async fn embedded(
-    config: &Config,
-    secret: &str,
-    user_claim: &'static str,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-) -> Result<Ports, String> {
-    let dir = &config.storage.data_dir;
-    let log_options =
-        EmbeddedLogOptions { retention_ms: config.storage.log_retention_ms, ..EmbeddedLogOptions::default() };
-    let log: Arc<dyn MessageLog> =
-        Arc::new(open("the message log", EmbeddedLog::open(dir, clock.clone(), log_options))?);
-    let store = open("the store", SqliteStore::open(dir, clock.clone(), SqliteStoreOptions::default()))?;
-    let end = open("the message log", log.end().await)?;
-    let stored = open("the store", store.stored().await)?;
-    if !end.covers_all(&stored) {
-        return Err(format!(
-            "the message log in {} is older than the store beside it: restore both from the same backup",
-            dir.display()
-        ));
-    }
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let bcrypt = Bcrypt::new(config.auth.bcrypt_cost, cores, PASSWORD_QUEUE_LEN_MAX, entropy.clone());
-    let jwt = Jwt::new(secret.as_bytes(), config.auth.token_lifetime_ms, user_claim, entropy.clone());
-    Ok(Ports {
-        log,
-        store: Arc::new(store),
-        bus: Arc::new(LocalBus::new(BUS_LEN_MAX)),
-        presence: Arc::new(LocalPresence::default()),
-        blobs: Arc::new(open("the media directory", DirectoryBlobs::open(dir))?),
-        passwords: Arc::new(open("password hashing", bcrypt)?),
-        tokens: Arc::new(jwt),
-        clock,
-        entropy,
-    })
-}
-
-fn open<T, E: Display>(what: &str, opened: Result<T, E>) -> Result<T, String> {
-    opened.map_err(|error| format!("{what}: {error}"))
+async fn listen(config: &Config, port: u16) -> Result<TcpListener, String> {
+    let address = SocketAddr::new(config.http.host, port);
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
 fn bounds(config: &Config) -> Bounds {
@@ -184,14 +193,20 @@ fn bounds(config: &Config) -> Bounds {
     }
 }
 
-fn gateway(config: &Config, chat: Arc<Chat>, contract: &dyn Contract, clock: Arc<dyn Clock>) -> Gateway {
+fn gateway(
+    config: &Config,
+    chat: Arc<Chat>,
+    contract: &dyn Contract,
+    company: &Company,
+    clock: Arc<dyn Clock>,
+) -> Gateway {
     let rule = |rule: &Rule| Arc::new(rule.clone());
     Gateway {
         chat,
         profile: Arc::new(contract.profile()),
         cookies: CookieRules { secure: config.auth.cookie_secure, same_site: config.auth.cookie_same_site },
         limits: AddressLimits {
-            limiter: Arc::new(LocalLimiter::new(LIMITER_KEYS_MAX)),
+            limiter: company.limiter.clone(),
             clock,
             requests: rule(&config.limits.requests),
             sign_in: rule(&config.limits.sign_in),
@@ -255,8 +270,7 @@ fn warn_about(config: &Config) {
     }
 }
 
-fn announce(bound: SocketAddr, contract: &str, data_dir: &Path) {
-    let shown =
-        if bound.ip().is_unspecified() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
-    tracing::info!(url = %format!("http://{shown}"), contract, data_dir = %data_dir.display(), "listening");
+/// As somebody on this machine would type it.
+fn shown(bound: SocketAddr) -> String {
+    if bound.ip().is_unspecified() { format!("localhost:{}", bound.port()) } else { bound.to_string() }
 }

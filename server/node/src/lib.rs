@@ -8,6 +8,8 @@ pub mod gateway;
 pub mod lifecycle;
 pub mod logging;
 pub mod ops;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod secret;
 pub mod worker;
 

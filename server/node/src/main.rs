@@ -4,22 +4,37 @@ use std::process::ExitCode;
 
 use sockeye::{
     app,
-    config::{Config, Settings},
+    config::{Config, Role, Settings},
     logging,
 };
 
 const HELP: &str = "sockeye: a chat backend that speaks the Socket.IO wire protocol
 
-Usage: sockeye [--help | --version]
+Usage: sockeye [COMMAND]
 
-Without arguments it runs everything in one process: gateway, worker, embedded log and store.
-It is configured by environment variables and a .env file; .env.example lists them all.
+Commands:
+  (none)       run everything in one process: gateway and worker
+  serve        run a gateway of a cluster: serves clients
+  work         run a worker of a cluster: stores messages
+  migrate      create the indexes and topics that are missing, and end
+  doctor       say what is configured, reachable and wrong, and what to do about it
+  healthcheck  succeed when the process on this machine lives (for container engines)
+
+Options: --help, --version
+
+It is configured by environment variables and a .env file; .env.example lists them all. Without any, it runs with an
+embedded log and store; with KAFKA_BROKERS, MONGODB_URI and REDIS_URL it is part of a cluster.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => serve(),
+        [] => run(Role::All),
+        ["serve"] => run(Role::Gateway),
+        ["work"] => run(Role::Worker),
+        ["migrate"] => migrate(),
+        ["doctor"] => doctor(),
+        ["healthcheck"] => configured(&[]).map_or_else(|code| code, |config| app::healthcheck::run(&config)),
         ["--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -35,33 +50,81 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve() -> ExitCode {
-    let config = match Config::read(Settings::from_environment()) {
+fn run(role: Role) -> ExitCode {
+    let started = configured(&[role]).and_then(|config| Ok((logged(&config)?, config)));
+    let config = match started {
+        Ok(((), config)) => config,
+        Err(code) => return code,
+    };
+    in_runtime(async {
+        match app::run(config, role).await {
+            Ok(()) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                tracing::error!(why, "stopped");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+fn migrate() -> ExitCode {
+    let config = match configured(&[]) {
         Ok(config) => config,
-        Err(problems) => {
-            eprintln!("sockeye cannot start:");
-            problems.iter().for_each(|problem| eprintln!("  {problem}"));
-            return ExitCode::from(2);
-        }
+        Err(code) => return code,
     };
-    if let Err(problem) = logging::start(&config) {
-        eprintln!("sockeye cannot start: {problem}");
-        return ExitCode::from(2);
+    in_runtime(async {
+        match app::migrate(&config).await {
+            Ok(done) if done.is_empty() => {
+                println!("Nothing was missing.");
+                ExitCode::SUCCESS
+            }
+            Ok(done) => {
+                done.iter().for_each(|sentence| println!("{sentence}"));
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("sockeye migrate: {why}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+fn doctor() -> ExitCode {
+    match configured(&[]) {
+        Ok(config) => in_runtime(app::doctor::run(config)),
+        Err(code) => code,
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+}
+
+/// The configuration, fit for the roles. What is wrong is said.
+fn configured(roles: &[Role]) -> Result<Config, ExitCode> {
+    let config = Config::read(Settings::from_environment()).and_then(|config| {
+        let unfit: Vec<String> = roles.iter().flat_map(|&role| config.unfit_for(role)).collect();
+        if unfit.is_empty() { Ok(config) } else { Err(unfit) }
+    });
+    config.map_err(|problems| {
+        eprintln!("sockeye cannot start:");
+        problems.iter().for_each(|problem| eprintln!("  {problem}"));
+        ExitCode::from(2)
+    })
+}
+
+fn logged(config: &Config) -> Result<(), ExitCode> {
+    logging::start(config).map_err(|problem| {
+        eprintln!("sockeye cannot start: {problem}");
+        ExitCode::from(2)
+    })
+}
+
+fn in_runtime(task: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(task),
         Err(error) => {
-            tracing::error!(%error, "cannot start threads");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(app::run(config)) {
-        Ok(()) => {
-            tracing::info!("stopped");
-            ExitCode::SUCCESS
-        }
-        Err(why) => {
-            tracing::error!(why, "stopped");
+            eprintln!("sockeye: cannot start threads: {error}");
             ExitCode::FAILURE
         }
     }

@@ -136,7 +136,6 @@ async fn the_numbers_are_what_was_done() {
             ("sockeye_delivery_lag_messages", 0.0),
             (r#"sockeye_port_up{port="log"}"#, 1.0),
             (r#"sockeye_port_up{port="store"}"#, 1.0),
-            (r#"sockeye_port_up{port="presence"}"#, 1.0),
             (r#"sockeye_port_up{port="bus"}"#, 1.0),
             (r#"sockeye_slow_clients_dropped_total{queue="device"}"#, 0.0),
             (

@@ -1,3 +1,4 @@
 //! Message logs.
 
 pub mod embedded;
+pub mod kafka;

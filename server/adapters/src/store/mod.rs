@@ -1,3 +1,4 @@
 //! Stores.
 
+pub mod mongo;
 pub mod sqlite;

@@ -29,6 +29,7 @@ impl Chat {
         }
         let gone = ChatError::NotFound { code: "user_gone", message: "User not found" };
         let user = self.ports.store.user(session.user).await?.ok_or(gone)?;
+        self.acquaintance.meet(user.id, self.now());
         Ok((session, user))
     }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::acquaintance::Acquaintance;
 use crate::{
     id::IdMint,
     ports::{Blobs, Bus, Clock, Entropy, MessageLog, Passwords, Presence, Store, Tokens},
@@ -55,13 +56,14 @@ pub struct Chat {
     pub(crate) ports: Ports,
     pub(crate) bounds: Bounds,
     pub(crate) ids: IdMint,
+    pub(crate) acquaintance: Acquaintance,
 }
 
 impl Chat {
     pub fn new(ports: Ports, bounds: Bounds) -> Self {
         let mut seed = [0; 8];
         ports.entropy.fill(&mut seed);
-        Self { ports, bounds, ids: IdMint::new(seed) }
+        Self { ports, bounds, ids: IdMint::new(seed), acquaintance: Acquaintance::default() }
     }
 
     pub fn bounds(&self) -> &Bounds {

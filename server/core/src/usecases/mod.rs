@@ -1,5 +1,6 @@
 //! What can be asked of the chat: one file, one verb.
 
+mod acquaintance;
 mod authenticate;
 pub(crate) mod chat;
 mod connect;

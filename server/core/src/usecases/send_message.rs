@@ -1,3 +1,4 @@
+use super::acquaintance::Known;
 use crate::{
     Chat, ChatError,
     conversation::{Conversation, ConversationId},
@@ -67,6 +68,26 @@ impl Chat {
         Ok(())
     }
 
+    /// Whether `user` has an account.
+    async fn knows(&self, user: UserId) -> Result<bool, ChatError> {
+        let now = self.now();
+        let known = self.acquaintance.ask(user, now);
+        if known == Known::Fresh {
+            return Ok(true);
+        }
+        match self.ports.store.user(user).await {
+            Ok(Some(_)) => self.acquaintance.meet(user, now),
+            Ok(None) => {
+                self.acquaintance.forget(user);
+                return Ok(false);
+            }
+            // For a while more: asking at every message would make each wait.
+            Err(_) if known == Known::Stale => self.acquaintance.meet(user, now),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(true)
+    }
+
     /// The conversation, if `user` may take part in it.
     pub(crate) async fn conversation_of(
         &self,
@@ -79,7 +100,9 @@ impl Chat {
             ConversationId::Direct(one, other) => {
                 let peer = id.peer_of(user).ok_or(stranger)?;
                 let nobody = ChatError::NotFound { code: "no_such_receiver", message: "Receiver not found" };
-                self.ports.store.user(peer).await?.ok_or(nobody)?;
+                if !self.knows(peer).await? {
+                    return Err(nobody);
+                }
                 Ok(Conversation::direct(one, other))
             }
             ConversationId::Group(group) => {

@@ -3,14 +3,24 @@
 
 mod auth;
 mod http;
+mod kafka;
 mod limits;
+mod mongodb;
+mod node;
+mod redis;
+mod s3;
 mod settings;
 mod storage;
 mod wire;
 
 pub use auth::{Auth, TrustQueryUser};
 pub use http::Http;
+pub use kafka::{Kafka, Sasl, SaslMechanism};
 pub use limits::Limits;
+pub use mongodb::{Mongodb, ReadPreference};
+pub use node::Node;
+pub use redis::Redis;
+pub use s3::S3;
 pub use settings::Settings;
 pub use storage::Storage;
 pub use wire::{Transports, Wire};
@@ -26,13 +36,27 @@ pub struct Config {
     pub log_filter: String,
     /// `SOCKEYE_LOG_FORMAT`: `pretty`, `json` or `auto` (JSON in production). Default `auto`.
     pub log_json: bool,
-    /// `SOCKEYE_SHUTDOWN_MS`: how long a stop may take before it becomes hard. Default 10 s.
-    pub shutdown_ms: u64,
     pub http: Http,
     pub auth: Auth,
     pub wire: Wire,
     pub limits: Limits,
     pub storage: Storage,
+    pub node: Node,
+    pub kafka: Option<Kafka>,
+    pub mongodb: Option<Mongodb>,
+    pub redis: Option<Redis>,
+    pub s3: Option<S3>,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything, in one process.
+    All,
+    /// Serves clients.
+    Gateway,
+    /// Stores what the log has.
+    Worker,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +86,7 @@ impl Config {
             ContractName::Direct,
             &[("direct", ContractName::Direct), ("direct-v1", ContractName::DirectV1)],
         );
-        refuse_cluster(settings);
-        Self {
+        let config = Self {
             production,
             contract,
             log_filter: settings.text("SOCKEYE_LOG").unwrap_or_else(|| "info".to_owned()),
@@ -72,23 +95,55 @@ impl Config {
                 production,
                 &[("auto", production), ("json", true), ("pretty", false)],
             ),
-            shutdown_ms: settings.millis("SOCKEYE_SHUTDOWN_MS", 10_000),
             http: Http::from_settings(settings, production),
             auth: Auth::from_settings(settings, production),
             wire: Wire::from_settings(settings),
             limits: Limits::from_settings(settings, production),
             storage: Storage::from_settings(settings),
-        }
+            node: Node::from_settings(settings, production),
+            kafka: Kafka::from_settings(settings),
+            mongodb: Mongodb::from_settings(settings),
+            redis: Redis::from_settings(settings),
+            s3: S3::from_settings(settings),
+        };
+        config.refuse_halves(settings);
+        config
     }
-}
 
-/// Starting with an empty embedded store where somebody configured their database would look like lost data.
-fn refuse_cluster(settings: &Settings) {
-    for name in ["KAFKA_BROKERS", "MONGODB_URI", "REDIS_URL"] {
-        if settings.text(name).is_some() {
-            settings.problem(format!(
-                "{name} is set, but this version runs embedded only: unset it to start with the embedded log and store"
-            ));
+    /// What keeps this configuration from the role, a sentence each.
+    pub fn unfit_for(&self, role: Role) -> Vec<String> {
+        let (command, needs_redis) = match role {
+            Role::All => return vec![],
+            Role::Gateway => ("serve", true),
+            Role::Worker => ("work", false),
+        };
+        let missing = [
+            ("KAFKA_BROKERS", self.kafka.is_none(), "all processes share one log"),
+            ("MONGODB_URI", self.mongodb.is_none(), "all processes share one store"),
+            ("REDIS_URL", needs_redis && self.redis.is_none(), "gateways tell each other who is online"),
+            (
+                "JWT_SECRET",
+                needs_redis && self.auth.jwt_secret.is_none(),
+                "all gateways know each other's tokens",
+            ),
+        ];
+        let missing = missing.into_iter().filter(|(_, missing, _)| *missing);
+        missing.map(|(name, _, why)| format!("{name} must be set for `sockeye {command}`: {why}")).collect()
+    }
+
+    /// Half a cluster would lose or hide something.
+    fn refuse_halves(&self, settings: &Settings) {
+        if self.kafka.is_some() && self.mongodb.is_none() {
+            settings.problem(
+                "KAFKA_BROKERS is set, but MONGODB_URI is not: a shared log needs a shared store. Set MONGODB_URI, or unset \
+                 KAFKA_BROKERS to run with the embedded log and store",
+            );
+        }
+        if self.redis.is_some() && self.kafka.is_none() {
+            settings.problem(
+                "REDIS_URL is set, but KAFKA_BROKERS is not: Redis joins the nodes of a cluster, which share a log. Set \
+                 KAFKA_BROKERS, or unset REDIS_URL to run a single process",
+            );
         }
     }
 }
@@ -107,11 +162,53 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_database_is_not_ignored() {
-        let settings = Settings::from_pairs([("MONGODB_URI", "mongodb://127.0.0.1/chat")]);
-        let problems = Config::read(settings).unwrap_err();
-        assert!(problems[0].contains("MONGODB_URI"), "{problems:?}");
-        assert!(!problems[0].contains("127.0.0.1"), "values stay out of messages");
+    fn half_a_cluster_is_refused() {
+        for (half, wanted) in [
+            (&[("KAFKA_BROKERS", "127.0.0.1:9092")][..], "MONGODB_URI"),
+            (&[("REDIS_URL", "redis://127.0.0.1")], "KAFKA_BROKERS"),
+            (&[("KAFKA_TOPIC", "chat")], "KAFKA_BROKERS"),
+            (&[("KAFKA_USERNAME", "us-er")], "KAFKA_PASSWORD"),
+            (&[("SOCKEYE_KAFKA_TLS_CA", "/ca.pem")], "SOCKEYE_KAFKA_TLS"),
+            (&[("SOCKEYE_S3_ENDPOINT", "http://127.0.0.1")], "SOCKEYE_S3_BUCKET"),
+        ] {
+            let problems = Config::read(Settings::from_pairs(half.iter().copied())).unwrap_err();
+            assert!(problems[0].contains(wanted), "{problems:?}");
+            assert!(!problems[0].contains("127.0.0.1") && !problems[0].contains("us-er"), "values stay out");
+        }
+        let mongodb_alone = Settings::from_pairs([("MONGODB_URI", "mongodb://127.0.0.1/chat")]);
+        assert!(Config::read(mongodb_alone).unwrap().unfit_for(Role::All).is_empty());
+    }
+
+    #[test]
+    fn roles_of_a_cluster_need_all_that_is_shared() {
+        let config = Config::read(Settings::default()).unwrap();
+        assert_eq!(config.unfit_for(Role::Gateway).len(), 4);
+        assert_eq!(config.unfit_for(Role::Worker).len(), 2);
+        let cluster = Settings::from_pairs([
+            ("KAFKA_BROKERS", "127.0.0.1:9092"),
+            ("MONGODB_URI", "mongodb://127.0.0.1/chat"),
+            ("REDIS_URL", "redis://127.0.0.1"),
+            ("JWT_SECRET", "kT9v-2nQx7LmZpR4"),
+        ]);
+        let config = Config::read(cluster).unwrap();
+        assert!(config.unfit_for(Role::Gateway).is_empty() && config.unfit_for(Role::Worker).is_empty());
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output() {
+        let config = Config::read(Settings::from_pairs([
+            ("KAFKA_BROKERS", "127.0.0.1:9092"),
+            ("KAFKA_USERNAME", "us-er"),
+            ("KAFKA_PASSWORD", "se-cret"),
+            ("MONGODB_URI", "mongodb://us-er:se-cret@127.0.0.1/chat"),
+            ("REDIS_URL", "redis://:se-cret@127.0.0.1"),
+            ("JWT_SECRET", "se-cret-2nQx7LmZpR4"),
+            ("SOCKEYE_S3_BUCKET", "media"),
+            ("SOCKEYE_S3_ACCESS_KEY", "us-er"),
+            ("SOCKEYE_S3_SECRET_KEY", "se-cret"),
+        ]));
+        let text = format!("{:?}", config.unwrap());
+        assert!(!text.contains("se-cret") && !text.contains("us-er"), "{text}");
     }
 
     #[test]

@@ -142,6 +142,11 @@ impl Hub {
         for &member in &record.members {
             devices
                 .tell(member, &Told::Message(delivered.clone()), |device| record.concerns(member, device.id));
+            #[cfg(feature = "planted-bugs")]
+            if crate::planted::deliver_twice() {
+                let again = Told::Message(delivered.clone());
+                devices.tell(member, &again, |device| record.concerns(member, device.id));
+            }
         }
         drop(devices);
         self.progress.send_replace(());

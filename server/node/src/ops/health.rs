@@ -21,9 +21,8 @@ use http::StatusCode;
 use metrics::{Gauge, gauge};
 use serde_json::{Map, Value, json};
 use sockeye_core::{
-    Ports,
     id::{ObjectId, UserId},
-    ports::{Bus, MessageLog, Presence, Store},
+    ports::{Bus, MessageLog, Store},
 };
 use tokio::time::timeout;
 
@@ -54,19 +53,13 @@ trait Asked: Send + Sync {
 }
 
 impl Health {
-    /// Of a process that clients connect to. Without the bus it goes on serving: only news of other nodes is missing.
-    pub fn of_gateway(ports: &Ports) -> Self {
-        let presence = Check::new("presence", ports.presence.clone(), true);
-        let bus = Check::new("bus", ports.bus.clone(), false);
-        Self::new(vec![log(ports.log.clone()), store(ports.store.clone()), presence, bus])
+    /// `bus`: of a gateway. Without it one still serves its own clients, who would find no better one elsewhere.
+    pub fn new(log: Arc<dyn MessageLog>, store: Arc<dyn Store>, bus: Option<Arc<dyn Bus>>) -> Self {
+        let needed = [Check::new("log", log, true), Check::new("store", store, true)];
+        Self::of(needed.into_iter().chain(bus.map(|bus| Check::new("bus", bus, false))).collect())
     }
 
-    /// Of a process that only stores.
-    pub fn of_worker(message_log: Arc<dyn MessageLog>, message_store: Arc<dyn Store>) -> Self {
-        Self::new(vec![log(message_log), store(message_store)])
-    }
-
-    fn new(ports: Vec<Check>) -> Self {
+    fn of(ports: Vec<Check>) -> Self {
         Self(Arc::new(Checks { ports, draining: AtomicBool::new(false) }))
     }
 
@@ -82,14 +75,6 @@ impl Health {
         let ready = ports.iter().zip(&up).all(|(port, &up)| up || !port.needed);
         (ready, ports.iter().zip(up).map(|(port, up)| (port.name.to_owned(), json!(up))).collect())
     }
-}
-
-fn log(log: Arc<dyn MessageLog>) -> Check {
-    Check::new("log", log, true)
-}
-
-fn store(store: Arc<dyn Store>) -> Check {
-    Check::new("store", store, true)
 }
 
 impl Check {
@@ -124,13 +109,6 @@ impl Asked for Arc<dyn MessageLog> {
 impl Asked for Arc<dyn Store> {
     async fn answers(&self) -> Result<(), String> {
         outcome(self.user(UserId(ObjectId([0; 12]))).await)
-    }
-}
-
-#[async_trait]
-impl Asked for Arc<dyn Presence> {
-    async fn answers(&self) -> Result<(), String> {
-        outcome(self.online().await)
     }
 }
 
@@ -180,7 +158,7 @@ mod tests {
         let (store, bus) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
         let checks = [("store", &store, true), ("bus", &bus, false)];
         let checks = checks.map(|(name, up, needed)| Check::new(name, Fake(up.clone()), needed));
-        (store, bus, Health::new(checks.into()))
+        (store, bus, Health::of(checks.into()))
     }
 
     #[tokio::test]

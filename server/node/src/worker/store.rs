@@ -49,6 +49,10 @@ impl Storer {
             match read {
                 Ok(batch) => {
                     pause.reset();
+                    #[cfg(feature = "planted-bugs")]
+                    if crate::planted::commit_before_store() {
+                        commit(consumer.as_mut(), &mut batch.through.clone()).await;
+                    }
                     let next_flush = Instant::now() + FLUSH_EVERY;
                     if !self.store_batch(&batch, &meters, &stop).await {
                         return Ok(());

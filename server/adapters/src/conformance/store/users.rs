@@ -77,31 +77,37 @@ pub async fn a_picture_is_changed_and_nothing_else(fixture: &impl Fixture<AnySto
     assert_eq!(store.set_picture(user_id(3), &picture, time(500)).await.expect("set"), None);
 }
 
+/// Their ids rise in that order, as those of [`sockeye_core::id::IdMint`] do.
 pub async fn people_come_in_the_order_in_which_they_signed_up(fixture: &impl Fixture<AnyStore>) {
     let store = fixture.open().await;
     assert!(store.people(user_id(1), None, 10).await.expect("people").is_empty());
-    for number in [5, 1, 9, 3] {
-        store.insert_user(&user(number)).await.expect("insert");
+    for number in [1, 3, 5, 9] {
+        // The address is in another order, and so is the time.
+        let email = format!("{}@example.org", 10 - number);
+        store
+            .insert_user(&User { email, created_at: time(10 - number), ..user(number) })
+            .await
+            .expect("insert");
     }
     let people = async |except| numbers(&store.people(user_id(except), None, 10).await.expect("people"));
-    assert_eq!(people(1).await, [5, 9, 3]);
-    assert_eq!(people(77).await, [5, 1, 9, 3]);
+    assert_eq!(people(3).await, [1, 5, 9]);
+    assert_eq!(people(77).await, [1, 3, 5, 9]);
 }
 
 pub async fn people_come_in_pages(fixture: &impl Fixture<AnyStore>) {
     let store = fixture.open().await;
-    for number in [5, 1, 9, 3, 7] {
+    for number in [1, 3, 5, 7, 9] {
         store.insert_user(&user(number)).await.expect("insert");
     }
     let people = async |except, after: Option<u64>, len_max| {
         let after = after.map(user_id);
         numbers(&store.people(user_id(except), after, len_max).await.expect("people"))
     };
-    assert_eq!(people(77, None, 2).await, [5, 1]);
-    assert_eq!(people(77, Some(1), 2).await, [9, 3]);
-    assert_eq!(people(9, Some(1), 2).await, [3, 7], "the one who asks takes no place");
-    assert_eq!(people(9, Some(9), 9).await, [3, 7]);
-    assert!(people(77, Some(7), 2).await.is_empty());
+    assert_eq!(people(77, None, 2).await, [1, 3]);
+    assert_eq!(people(77, Some(3), 2).await, [5, 7]);
+    assert_eq!(people(5, Some(3), 2).await, [7, 9], "the one who asks takes no place");
+    assert_eq!(people(5, Some(5), 9).await, [7, 9]);
+    assert!(people(77, Some(9), 2).await.is_empty());
     assert!(people(77, None, 0).await.is_empty());
     assert_eq!(people(77, None, usize::MAX).await.len(), 5);
 }
@@ -131,12 +137,12 @@ pub async fn partners_come_latest_exchange_first(fixture: &impl Fixture<AnyStore
 
 pub async fn users_survive_a_restart(fixture: &impl Fixture<AnyStore>) {
     let store = fixture.open().await;
-    for number in [2, 1] {
+    for number in [1, 2] {
         store.insert_user(&user(number)).await.expect("insert");
     }
     drop(store);
     let store = fixture.open().await;
-    assert_eq!(store.people(user_id(9), None, 10).await.expect("people"), [user(2), user(1)]);
+    assert_eq!(store.people(user_id(9), None, 10).await.expect("people"), [user(1), user(2)]);
     let again = User { email: user(1).email, ..user(3) };
     assert!(matches!(store.insert_user(&again).await, Err(StoreError::Conflict(_))));
 }

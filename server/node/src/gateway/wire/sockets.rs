@@ -134,12 +134,13 @@ impl Reception {
         let admission = session.ended.run_until_cancelled(admitted).await.unwrap_or_else(|| {
             Err(Refusal::final_for("The connection is closed")) // nobody is left to read it
         });
-        let admission = admission.inspect_err(|refusal| {
-            if refusal.passing {
-                session.because(ending::REFUSED);
-                session.close();
-            }
-        })?;
+        if admission.as_ref().is_err_and(|refusal| refusal.passing) {
+            // A CONNECT_ERROR is final for client libraries: it must find nobody any more.
+            session.because(ending::REFUSED);
+            session.close();
+            session.ended.cancelled().await;
+        }
+        let admission = admission?;
         let id = socket_id(&session, &namespace)?;
         let (sender, receiver) = mpsc::unbounded_channel();
         let link = Link::new(sender, session.clone(), &socket);

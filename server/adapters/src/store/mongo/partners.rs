@@ -1,0 +1,106 @@
+//! With whom somebody has exchanged messages, old ones too, without reading all their messages.
+//!
+//! In the index `{senderId, receiverId, sockeye.order, ...}` the messages of one sender are grouped by receiver; within a
+//! group the last entry is the latest. MongoDB then reads one entry per receiver and skips to the next (a plan with
+//! `DISTINCT_SCAN`). The same from the receiver's side, each for ours and old messages: four queries, each bounded by the
+//! number of partners.
+
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{Bson, DateTime, Document, doc, oid::ObjectId as Oid};
+use sockeye_core::{id::UserId, ports::StoreError, user::User};
+
+use super::{
+    MongoStore,
+    documents::{number_from, user_from, user_oid},
+    messages::limit,
+    order::Order,
+};
+
+impl MongoStore {
+    pub(super) async fn partners_of(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError> {
+        if len_max == 0 {
+            return Ok(vec![]);
+        }
+        let me = user_oid(user);
+        let (a, b, c, d) = tokio::try_join!(
+            self.latest_with(me, "senderId", "receiverId", true, len_max),
+            self.latest_with(me, "receiverId", "senderId", true, len_max),
+            self.latest_with(me, "senderId", "receiverId", false, len_max),
+            self.latest_with(me, "receiverId", "senderId", false, len_max),
+        )?;
+        let mut latest: HashMap<Oid, i64> = HashMap::new();
+        for (other, at) in [a, b, c, d].into_iter().flatten().filter(|(other, _)| *other != me) {
+            let known = latest.entry(other).or_insert(at);
+            *known = (*known).max(at);
+        }
+        let mut partners: Vec<_> = latest.into_iter().collect();
+        partners.sort_unstable_by_key(|&(other, at)| std::cmp::Reverse((at, other)));
+        partners.truncate(len_max);
+        let ids: Vec<Oid> = partners.into_iter().map(|(other, _)| other).collect();
+        self.users_in_order(&ids).await
+    }
+
+    /// The others, each with the latest exchange as an order. One more than asked for: one may be oneself.
+    async fn latest_with(
+        &self,
+        me: Oid,
+        mine: &str,
+        theirs: &str,
+        ours: bool,
+        len_max: usize,
+    ) -> Result<Vec<(Oid, i64)>, StoreError> {
+        let (order, field) = if ours {
+            (doc! { "$gte": i64::MIN }, "sockeye.order")
+        } else {
+            // Not equality with null: an index does not tell null from missing, so the server would read the documents.
+            (doc! { "$not": { "$gte": i64::MIN } }, "createdAt")
+        };
+        let pipeline = [
+            doc! { "$match": { mine: me, theirs: { "$gte": Oid::from_bytes([0; 12]) }, "sockeye.order": order } },
+            doc! { "$sort": { theirs: -1, "sockeye.order": -1, "createdAt": -1 } },
+            doc! { "$group": { "_id": format!("${theirs}"), "latest": { "$first": format!("${field}") } } },
+            doc! { "$sort": { "latest": -1 } },
+            doc! { "$limit": limit(len_max).saturating_add(1) },
+        ];
+        let messages = self.messages();
+        let query = async {
+            let found = messages.aggregate(pipeline).max_time(self.read_deadline).await?;
+            found.try_collect::<Vec<Document>>().await
+        };
+        let found = self.read(query).await?;
+        Ok(found
+            .iter()
+            .filter_map(|found| Some((found.get_object_id("_id").ok()?, latest_from(found))))
+            .collect())
+    }
+
+    async fn users_in_order(&self, ids: &[Oid]) -> Result<Vec<User>, StoreError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let users = self.users();
+        let query = async {
+            let found = users.find(doc! { "_id": { "$in": ids } }).max_time(self.read_deadline).await?;
+            found.try_collect::<Vec<Document>>().await
+        };
+        let found = self.read(query).await?;
+        let users = found.iter().filter_map(|document| user_from(document, self.schema, &self.pictures));
+        let mut by_id: HashMap<Oid, User> = users.map(|user| (user_oid(user.id), user)).collect();
+        Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
+    }
+}
+
+/// Old messages have times, ours orders; without either it counts as the oldest.
+fn latest_from(found: &Document) -> i64 {
+    match found.get("latest") {
+        Some(Bson::DateTime(at)) => order_of(*at),
+        latest => number_from(latest).unwrap_or(i64::MIN),
+    }
+}
+
+fn order_of(at: DateTime) -> i64 {
+    let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+    Order::of_time(sockeye_core::time::Timestamp::from_millis(millis)).0
+}

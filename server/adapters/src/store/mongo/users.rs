@@ -1,0 +1,101 @@
+use async_trait::async_trait;
+use mongodb::{
+    bson::{Document, doc, oid::ObjectId as Oid},
+    options::ReturnDocument,
+};
+use sockeye_core::{
+    id::UserId,
+    media::Picture,
+    ports::{StoreError, Users},
+    time::Timestamp,
+    user::User,
+};
+
+use super::{
+    MongoStore,
+    documents::{date, user_from, user_oid, user_to},
+    error::MongoError,
+};
+
+#[async_trait]
+impl Users for MongoStore {
+    async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
+        let document = user_to(user, self.schema, &self.pictures);
+        match self.write(self.users().insert_one(document)).await {
+            Err(MongoError::Duplicate(index)) if index == "_id_" => Err(StoreError::Conflict("the user id")),
+            Err(MongoError::Duplicate(_)) => Err(StoreError::Conflict("the address")),
+            done => Ok(done.map(drop)?),
+        }
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.find_user(doc! { "_id": user_oid(id) }).await
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        self.find_user(doc! { "email": { "$eq": email } }).await
+    }
+
+    async fn set_picture(
+        &self,
+        id: UserId,
+        picture: &Picture,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreError> {
+        let set = doc! { self.schema.picture_field(): self.pictures.text(picture), "updatedAt": date(now) };
+        let users = self.users();
+        let change = users
+            .find_one_and_update(doc! { "_id": user_oid(id) }, doc! { "$set": set })
+            .return_document(ReturnDocument::After);
+        let changed = self.write(change).await?;
+        Ok(changed.and_then(|document| user_from(&document, self.schema, &self.pictures)))
+    }
+
+    /// In the order of their ids, which begin with the second of signing up.
+    async fn people(
+        &self,
+        except: UserId,
+        after: Option<UserId>,
+        len_max: usize,
+    ) -> Result<Vec<User>, StoreError> {
+        if len_max == 0 {
+            return Ok(vec![]);
+        }
+        let after =
+            after.map_or(doc! { "$gte": Oid::from_bytes([0; 12]) }, |after| doc! { "$gt": user_oid(after) });
+        let mut range = after;
+        range.insert("$ne", user_oid(except));
+        let users = self.users();
+        let query = async {
+            // No limit: documents that are no users are skipped without making the answer shorter.
+            let mut found = users
+                .find(doc! { "_id": range })
+                .sort(doc! { "_id": 1 })
+                .batch_size(u32::try_from(len_max).unwrap_or(u32::MAX).clamp(2, PEOPLE_BATCH_LEN_MAX))
+                .max_time(self.read_deadline)
+                .await?;
+            let mut people = vec![];
+            while people.len() < len_max && found.advance().await? {
+                let document = Document::try_from(found.current())?;
+                people.extend(user_from(&document, self.schema, &self.pictures));
+            }
+            Ok(people)
+        };
+        self.read(query).await
+    }
+
+    async fn partners(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError> {
+        self.partners_of(user, len_max).await
+    }
+}
+
+/// Documents fetched at a time.
+const PEOPLE_BATCH_LEN_MAX: u32 = 1_000;
+
+impl MongoStore {
+    async fn find_user(&self, filter: Document) -> Result<Option<User>, StoreError> {
+        let users = self.users();
+        let found = self.read(users.find_one(filter).max_time(self.read_deadline)).await?;
+        Ok(found.and_then(|document| user_from(&document, self.schema, &self.pictures)))
+    }
+}

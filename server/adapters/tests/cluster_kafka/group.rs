@@ -1,0 +1,179 @@
+//! Workers that share the partitions.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use sockeye_adapters::conformance::values::record;
+use sockeye_core::{
+    message::Entry,
+    ports::{LogConsumer, MessageLog},
+    position::{Cursor, Position},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::support::{Kafka, next};
+
+/// Stores all it gets: tells what, and commits it.
+fn work(mut consumer: Box<dyn LogConsumer>, stored: mpsc::UnboundedSender<Position>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            // Group and partitions are on the move: an error is tried again.
+            let Ok(batch) = consumer.next(20).await else { continue };
+            for entry in &batch.entries {
+                let _ = stored.send(entry.position);
+            }
+            let _ = consumer.commit(&batch.through).await;
+        }
+    })
+}
+
+/// Receives until all of `missing` was stored.
+async fn all_stored(stored: &mut mpsc::UnboundedReceiver<Position>, missing: &mut BTreeSet<Position>) {
+    while !missing.is_empty() {
+        missing.remove(&stored.recv().await.expect("a worker"));
+    }
+}
+
+async fn append(log: &Arc<impl MessageLog>, numbers: std::ops::Range<u64>) -> BTreeSet<Position> {
+    let mut positions = BTreeSet::new();
+    for number in numbers {
+        let record = record(number, number % 13, number % 7);
+        positions.insert(log.append(&record).await.expect("append").position);
+    }
+    positions
+}
+
+/// One comes, one goes: everything is stored by somebody, and in the end all of it is committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_come_and_go_lose_nothing() {
+    let kafka = Kafka::new(6);
+    let (log, other) = (kafka.log().await, kafka.log().await);
+    let (stored, mut told) = mpsc::unbounded_channel();
+    let mut all = append(&log, 0..200).await;
+    let first = work(log.consumer().await.expect("consumer"), stored.clone());
+    all_stored(&mut told, &mut all).await;
+    let second = {
+        let (joined, mut theirs) = mpsc::unbounded_channel();
+        let second = work(other.consumer().await.expect("consumer"), joined);
+        // Until the second has its share.
+        let mut missing = BTreeSet::new();
+        let mut number = 200;
+        let share = loop {
+            missing.append(&mut append(&log, number..number + 20).await);
+            number += 20;
+            if let Ok(position) = theirs.try_recv() {
+                break position;
+            }
+        };
+        missing.remove(&share);
+        missing.append(&mut append(&log, number..number + 200).await);
+        while !missing.is_empty() {
+            let position = tokio::select! { one = told.recv() => one, other = theirs.recv() => other };
+            missing.remove(&position.expect("a worker"));
+        }
+        second
+    };
+    first.abort();
+    assert!(first.await.expect_err("it runs until it is stopped").is_cancelled());
+    // The second is told through a channel that is gone; what it stores is seen by a third after it.
+    let end = log.end().await.expect("end");
+    let admin = sockeye_adapters::log::kafka::KafkaAdmin::open(kafka.options.clone()).expect("settings");
+    while admin.describe().await.expect("Kafka").lag.values().sum::<u64>() > 0 {
+        tokio::task::yield_now().await;
+    }
+    second.abort();
+    assert!(second.await.expect_err("it runs until it is stopped").is_cancelled());
+    let mut third = log.consumer().await.expect("consumer");
+    let mut through = Cursor::default();
+    while !through.covers_all(&end) {
+        let batch = third.next(10).await.expect("next");
+        assert!(batch.entries.is_empty(), "all of it was committed");
+        batch.through.iter().for_each(|position| through.advance(position));
+    }
+}
+
+/// After a partition was given away, nothing of it is returned, though it was read ahead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_given_away_is_not_returned() {
+    let kafka = Kafka::new(2);
+    let (log, other) = (kafka.log().await, kafka.log().await);
+    let all = append(&log, 0..200).await;
+    let mut first = log.consumer().await.expect("consumer");
+    next(&mut *first, 1).await;
+    let mut second = other.consumer().await.expect("consumer");
+    let theirs = next(&mut *second, 1).await.entries[0].position.partition;
+    let mut seen: BTreeSet<u32> = BTreeSet::new();
+    let ours = all.iter().filter(|position| position.partition != theirs).count();
+    let mut count = 0;
+    // The first entry may have been of either.
+    while count + 1 < ours {
+        let batch = next(&mut *first, 10).await;
+        count += batch.entries.len();
+        seen.extend(batch.entries.iter().map(|entry| entry.position.partition));
+        assert!(batch.through.offset(theirs).is_none());
+    }
+    assert!(!seen.contains(&theirs));
+    // What the other one owns now is not ours to commit.
+    let last = Cursor::from_iter(all.iter().copied());
+    first.commit(&last).await.expect("commit");
+    drop((first, second));
+    let mut third = log.consumer().await.expect("consumer");
+    let entry: Entry = next(&mut *third, 1).await.entries.remove(0);
+    assert_eq!(entry.position, Position { partition: theirs, offset: 0 });
+}
+
+/// As when the database is away: the worker holds a batch for longer than a silent member is kept in the group, with more
+/// in the log than is read ahead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_waits_keeps_its_partitions() {
+    let mut kafka = Kafka::new(2);
+    kafka.options.ahead_len_max = 10;
+    let log = kafka.log().await;
+    let mut all = append(&log, 0..300).await;
+    let mut consumer = log.consumer().await.expect("consumer");
+    let first = next(&mut *consumer, 5).await;
+    let silent_ms = 2 * kafka.options.session_ms + 3_000;
+    tokio::time::sleep(Duration::from_millis(silent_ms)).await;
+    let mut seen = Cursor::default();
+    let mut batch = first;
+    loop {
+        for entry in &batch.entries {
+            let Position { partition, offset } = entry.position;
+            assert_eq!(
+                offset,
+                seen.offset(partition).map_or(0, |offset| offset + 1),
+                "none twice, none missing"
+            );
+            seen.advance(entry.position);
+            all.remove(&entry.position);
+        }
+        consumer.commit(&batch.through).await.expect("commit");
+        if all.is_empty() {
+            return;
+        }
+        batch = next(&mut *consumer, 50).await;
+    }
+}
+
+/// Two processes that were given one name: the one that came first is told, and gets over it when the other is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_name_was_taken_joins_again() {
+    let mut kafka = Kafka::new(1);
+    kafka.options.instance = Some("worker-0".into());
+    let (log, other) = (kafka.log().await, kafka.log().await);
+    let position = log.append(&record(1, 1, 2)).await.expect("append").position;
+    let mut first = log.consumer().await.expect("consumer");
+    next(&mut *first, 10).await;
+    let mut second = other.consumer().await.expect("consumer");
+    next(&mut *second, 10).await;
+    assert!(first.next(10).await.is_err());
+    drop(second);
+    let again = loop {
+        match first.next(10).await {
+            Ok(batch) if batch.entries.is_empty() => {}
+            Ok(batch) => break batch,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(again.entries[0].position, position);
+    first.commit(&again.through).await.expect("commit");
+}
