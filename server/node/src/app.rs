@@ -26,15 +26,14 @@ use crate::{
         connection::Connections,
         contract::Contract,
         delivery::Delivery,
-        http::{
-            Health, HttpParts, cookies::CookieRules, health_routes, limits::AddressLimits, origin::Trust,
-            router,
-        },
+        http::{HttpParts, cookies::CookieRules, limits::AddressLimits, origin::Trust, router},
         hub::Hub,
+        instruments::Instruments,
         recovery::RecoveryKey,
         wire::{OriginPolicy, Transports, Wire, WireConfig},
     },
     lifecycle::Lifecycle,
+    ops::{self, Health, Metrics, Sampler},
     secret,
     worker::store::Storer,
 };
@@ -47,6 +46,7 @@ const HELD_LEN_MAX: usize = 64;
 /// # Errors
 /// A sentence that says what kept the process from starting, or made it stop.
 pub async fn run(config: Config, role: Role) -> Result<(), String> {
+    let metrics = Metrics::install()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let storage = Storage::open(&config, role, clock.clone()).await?;
     let lifecycle = Lifecycle::default();
@@ -55,20 +55,33 @@ pub async fn run(config: Config, role: Role) -> Result<(), String> {
         lifecycle.spawn("store", storer.run(lifecycle.stop()));
     }
     let outcome = match role {
-        Role::Worker => work(&config, &storage, lifecycle).await,
-        Role::All | Role::Gateway => serve(&config, &storage, lifecycle, clock).await,
+        Role::Worker => work(&config, &storage, metrics, lifecycle).await,
+        Role::All | Role::Gateway => serve(&config, role, &storage, metrics, lifecycle, clock).await,
     };
     storage.close().await;
     outcome
 }
 
 /// A worker, that is what little of one is not the storer.
-async fn work(config: &Config, storage: &Storage, lifecycle: Lifecycle) -> Result<(), String> {
+async fn work(
+    config: &Config,
+    storage: &Storage,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+) -> Result<(), String> {
     let health = Health::new(storage.log.clone(), storage.store.clone(), None);
+    let sampler = Sampler {
+        metrics: metrics.clone(),
+        health: health.clone(),
+        log: storage.log.clone(),
+        store: Some(storage.store.clone()),
+        delivered: None,
+    };
+    lifecycle.spawn("sampler", sampler.run(lifecycle.stop()));
     let listener = listen(config, config.node.ops_port).await?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
     let stopped = lifecycle.stop();
-    let server = axum::serve(listener, health_routes(health.clone()))
+    let server = axum::serve(listener, ops::router(health.clone(), metrics))
         .with_graceful_shutdown(stopped.cancelled_owned());
     lifecycle.spawn("http", async move { server.await });
     tracing::info!(node = node_name(config), ops = %shown(bound), "working");
@@ -78,7 +91,9 @@ async fn work(config: &Config, storage: &Storage, lifecycle: Lifecycle) -> Resul
 
 async fn serve(
     config: &Config,
+    role: Role,
     storage: &Storage,
+    metrics: Metrics,
     lifecycle: Lifecycle,
     clock: Arc<dyn Clock>,
 ) -> Result<(), String> {
@@ -93,6 +108,7 @@ async fn serve(
     let company = Company::open(config, &*entropy)?;
     let user_claim = contract.profile().user_claim;
     let ports = ports(config, storage, &company, &secret, user_claim, (clock.clone(), entropy))?;
+    let ports = ops::measured(ports);
     let health = Health::new(ports.log.clone(), ports.store.clone(), Some(ports.bus.clone()));
     let chat = Arc::new(Chat::new(ports.clone(), bounds(config)));
 
@@ -108,6 +124,15 @@ async fn serve(
     };
     lifecycle.spawn("delivery", delivery.run(tail, subscription, lifecycle.stop()));
 
+    let sampler = Sampler {
+        metrics: metrics.clone(),
+        health: health.clone(),
+        log: ports.log.clone(),
+        store: (role == Role::All).then(|| ports.store.clone()),
+        delivered: Some(ops::Delivered { hub: hub.clone(), chat: chat.clone() }),
+    };
+    lifecycle.spawn("sampler", sampler.run(lifecycle.stop()));
+
     let gateway = gateway(config, chat, contract.as_ref(), &company, clock.clone());
     let wire = Wire::new(
         wire_config(config, contract.as_ref()),
@@ -117,7 +142,8 @@ async fn serve(
         gateway,
         contract: contract.clone(),
         wire: wire.clone(),
-        health: health.clone(),
+        health: ops::health_routes(health.clone()),
+        metrics: ops::metrics_route(metrics),
         trust: Trust { proxy_hops: config.http.proxy_hops, public_url: config.http.public_url.clone() },
         origins: config.http.origins.clone(),
         static_dir: config.http.static_dir.clone(),
@@ -200,6 +226,7 @@ fn connections(
     secret: &str,
 ) -> Connections {
     Connections {
+        instruments: Instruments::new(&gateway.profile),
         gateway,
         contract,
         hub,

@@ -7,6 +7,7 @@ pub mod contracts;
 pub mod gateway;
 pub mod lifecycle;
 pub mod logging;
+pub mod ops;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod secret;

@@ -91,6 +91,12 @@ const WALLS: &[Wall] = &[
         why: "the worker knows the core only",
     },
     Wall {
+        place: "server/node/src",
+        except: &["server/node/src/ops", "server/node/src/app.rs"],
+        words: &["crate::ops", "super::ops"],
+        why: "parts count with `metrics`; only app.rs knows where it goes",
+    },
+    Wall {
         place: "bench",
         except: &[],
         words: &["sockeye_core", "sockeye_adapters"],

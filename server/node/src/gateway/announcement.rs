@@ -36,6 +36,10 @@ impl Announcement {
         })
     }
 
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The event; `placed`: with its place in the log as last argument, for clients that recover.
     pub fn event(&self, placed: bool) -> &Arc<SharedEvent> {
         let (event, place) = if placed { (&self.placed, Some(&self.seen)) } else { (&self.plain, None) };

@@ -20,6 +20,7 @@ use super::{
     contract::{Caller, Claim, ClientEvent, Contract, OutEvent, Refused},
     hub::{Hub, Membership, Told},
     identity::{Proven, prove, tokens},
+    instruments::{Instruments, ending},
     recovery::RecoveryKey,
     wire::{
         Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
@@ -41,6 +42,7 @@ pub struct Connections {
     /// Events held for a socket until it is proven.
     pub held_len_max: usize,
     pub events: Rule,
+    pub instruments: Instruments,
     /// How long a client that takes nothing is waited for while it catches up.
     pub stall_after: Duration,
 }
@@ -95,12 +97,20 @@ impl Application for Connections {
         match ended {
             Ok(()) | Err(Ended::ByClient) => {}
             // A fresh connection is what mends these: the client reconnects and recovers what it missed.
-            Err(Ended::Overflowed) => outbox.close_transport(),
-            Err(Ended::Failed(error)) => {
-                tracing::error!(%error, "connection dropped");
+            Err(Ended::Overflowed) => {
+                outbox.because(ending::SLOW);
                 outbox.close_transport();
             }
-            Err(Ended::SessionOver | Ended::Flooded) => outbox.disconnect(true),
+            Err(Ended::Failed(error)) => {
+                tracing::error!(%error, "connection dropped");
+                outbox.because(ending::FAILED);
+                outbox.close_transport();
+            }
+            Err(over @ (Ended::SessionOver | Ended::Flooded)) => {
+                let flooded = matches!(over, Ended::Flooded);
+                outbox.because(if flooded { ending::FLOOD } else { ending::LOG_IN_OVER });
+                outbox.disconnect(true);
+            }
         }
     }
 }
@@ -205,6 +215,7 @@ impl Connections {
             // A client that is gone already needs no answer.
             let _ = ack.send(&self.contract.event_refused(&error));
         }
+        connection.outbox.because(ending::REFUSED);
         if reason == Refused::Unavailable {
             connection.outbox.close_transport();
         } else {
@@ -304,14 +315,16 @@ impl Owner<'_> {
 
     fn tell(&self, told: Told) -> Result<(), Ended> {
         match told {
-            Told::Message(told) => sent(self.send(self.message(&told.entry), &told.seen)),
-            Told::Online(announcement) => sent(self.outbox.emit_shared(announcement.event(self.recovers))),
+            Told::Message(told) => self.sent(self.send(self.message(&told.entry), &told.seen)),
+            Told::Online(announcement) => self.sent(self.announce(&announcement)),
             Told::SessionEnded => Err(Ended::SessionOver),
         }
     }
 
     async fn handle(&mut self, event: Event) -> Result<(), Ended> {
-        let Event { name, args, malformed, ack, .. } = event;
+        let Event { name, args, malformed, ack, received_at, .. } = event;
+        let instruments = &self.shared.instruments;
+        instruments.received.count(&name);
         let answer = match self.take() {
             Decision::Allowed if let Some(why) = malformed => {
                 self.shared.contract.event_refused(&refusal(why))
@@ -334,13 +347,19 @@ impl Owner<'_> {
                 self.shared.contract.event_refused(&ChatError::TooMany { retry_after_ms })
             }
         };
-        ack.map_or(Ok(()), |ack| sent(ack.send(&answer)))
+        if let Some(ack) = ack {
+            self.sent(ack.send(&answer))?;
+            instruments.ack_latency.record(received_at.elapsed());
+        }
+        Ok(())
     }
 
     fn take(&mut self) -> Decision {
         let decision = self.events.take(&self.shared.events, self.shared.clock.now());
         if decision == Decision::Allowed {
             self.refused_count = 0;
+        } else {
+            self.shared.instruments.event_refused();
         }
         decision
     }
@@ -352,7 +371,7 @@ impl Owner<'_> {
     /// Tells this device alone who is online; shared all the same, so that no buffer of its own grows for it.
     fn tell_online(&self, event: &OutEvent, seen: &Cursor) -> Result<(), Ended> {
         match Announcement::new(event, &seen.to_string()) {
-            Ok(announcement) => sent(self.outbox.emit_shared(announcement.event(self.recovers))),
+            Ok(announcement) => self.sent(self.announce(&announcement)),
             Err(error) => {
                 tracing::error!(%error, "presence not announced");
                 Ok(())
@@ -371,14 +390,32 @@ impl Owner<'_> {
                 Err(EmitError::Full) => sleep(PAUSE).await,
             }
         }
-        Err(Ended::Overflowed)
+        self.sent(Err(EmitError::Full))
     }
 
     fn send(&self, OutEvent { name, mut args }: OutEvent, seen: &str) -> Result<(), EmitError> {
         if self.recovers {
             args.push(Value::from(seen));
         }
-        self.outbox.emit(name, &args)
+        self.outbox.emit(name, &args)?;
+        self.shared.instruments.sent.count(name);
+        Ok(())
+    }
+
+    fn announce(&self, announcement: &Announcement) -> Result<(), EmitError> {
+        self.outbox.emit_shared(announcement.event(self.recovers))?;
+        self.shared.instruments.sent.count(announcement.name());
+        Ok(())
+    }
+
+    fn sent(&self, outcome: Result<(), EmitError>) -> Result<(), Ended> {
+        outcome.map_err(|error| match error {
+            EmitError::Full => {
+                self.shared.instruments.outbound_full();
+                Ended::Overflowed
+            }
+            EmitError::Closed => Ended::ByClient,
+        })
     }
 
     /// When the token ends; far away when there is none.
@@ -397,11 +434,4 @@ fn refusal(why: Malformed) -> ChatError {
         Malformed::TooDeep => ChatError::invalid("too_deep", "The data is nested too deep"),
         Malformed::OutOfRange => ChatError::invalid("malformed_arguments", "A number is out of range"),
     }
-}
-
-fn sent(outcome: Result<(), EmitError>) -> Result<(), Ended> {
-    outcome.map_err(|error| match error {
-        EmitError::Full => Ended::Overflowed,
-        EmitError::Closed => Ended::ByClient,
-    })
 }

@@ -29,6 +29,9 @@ pub struct Profile {
     pub allow_eio3: bool,
     pub ping_interval_ms: u64,
     pub ping_timeout_ms: u64,
+    /// The events that clients send, and that they are sent: what is counted by name.
+    pub client_events: &'static [&'static str],
+    pub server_events: &'static [&'static str],
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use metrics::{counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use sockeye_core::{
     Chat, ChatError,
     id::UserId,
@@ -47,6 +47,7 @@ impl Delivery {
         stop: CancellationToken,
     ) -> Result<(), ChatError> {
         let mut sequencer = Sequencer::new(self.hub.seen());
+        let instruments = Instruments::new();
         let mut read_at = Instant::now();
         let mut presence = Presence::new(self.presence_coalesce);
         let mut presence_check = interval(PRESENCE_CHECK_EVERY);
@@ -60,7 +61,7 @@ impl Delivery {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 read = read => match read {
-                    Ok(entries) => entries.into_iter().for_each(|entry| self.take(&mut sequencer, entry)),
+                    Ok(entries) => entries.into_iter().for_each(|entry| self.take(&mut sequencer, entry, &instruments)),
                     Err(LogError::Unreadable(unreadable)) => {
                         // The worker keeps it and says why.
                         sequencer.skip_to(unreadable.position.next());
@@ -96,18 +97,18 @@ impl Delivery {
     }
 
     /// Delivers an entry that is new.
-    fn take(&self, sequencer: &mut Sequencer, entry: Entry) {
+    fn take(&self, sequencer: &mut Sequencer, entry: Entry, instruments: &Instruments) {
         let mut verdict = sequencer.offer(&entry);
         if let Verdict::Hole { from } = verdict {
             // Old entries are dropped from a log after its retention time, and other writers' may leave gaps.
-            counter!("sockeye_log_gaps_total").increment(1);
+            instruments.gaps.increment(1);
             tracing::warn!(position = ?entry.position, from, "the log has a gap");
             sequencer.skip_to(entry.position);
             verdict = sequencer.offer(&entry);
         }
         if verdict == Verdict::Deliver {
             let age_ms = self.chat.now().millis_since(entry.record.message.created_at);
-            histogram!("sockeye_delivery_latency_seconds").record(Duration::from_millis(age_ms));
+            instruments.latency.record(Duration::from_millis(age_ms));
             self.hub.deliver(entry);
         } else {
             self.hub.pass(entry.position);
@@ -126,6 +127,20 @@ impl Delivery {
                 tracing::warn!(%error, "presence not announced");
                 None
             }
+        }
+    }
+}
+
+struct Instruments {
+    latency: Histogram,
+    gaps: Counter,
+}
+
+impl Instruments {
+    fn new() -> Self {
+        Self {
+            latency: histogram!("sockeye_delivery_latency_seconds"),
+            gaps: counter!("sockeye_log_gaps_total"),
         }
     }
 }

@@ -7,7 +7,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use metrics::counter;
 use sockeye_core::{
     id::{DeviceId, UserId},
     message::Entry,
@@ -17,7 +16,7 @@ use sockeye_core::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{announcement::Announcement, contract::OutEvent};
+use super::{announcement::Announcement, contract::OutEvent, instruments::slow_clients_dropped};
 
 /// Events waiting for one device.
 const DEVICE_QUEUE_LEN_MAX: usize = 1024;
@@ -106,6 +105,13 @@ impl Hub {
         self.lock().count
     }
 
+    /// Events in the longest queue of a device.
+    pub fn queue_longest(&self) -> usize {
+        let devices = self.lock();
+        let waiting = |device: &Device| device.queue.max_capacity() - device.queue.capacity();
+        devices.of_user.values().flatten().map(waiting).max().unwrap_or(0)
+    }
+
     /// Waits until everything up to `cursor` was delivered here.
     pub async fn reached(&self, cursor: &Cursor) {
         let mut progress = self.progress.subscribe();
@@ -183,7 +189,7 @@ impl Devices {
             return;
         }
         for dropped in self.remove(user, |device| full.contains(&device.id)) {
-            counter!("sockeye_slow_clients_dropped_total").increment(1);
+            slow_clients_dropped("device").increment(1);
             tracing::info!(device = %dropped.id, "dropped: it does not keep up");
             dropped.overflowed.cancel();
         }

@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod http;
 pub mod hub;
 pub mod identity;
+pub mod instruments;
 pub mod recovery;
 pub mod wire;
 

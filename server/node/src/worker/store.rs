@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use metrics::{counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use sockeye_core::{
     ports::{Batch, LogConsumer, LogError, MessageLog, Store},
     position::Cursor,
@@ -31,6 +31,7 @@ impl Storer {
     /// # Errors
     /// When the log takes no consumer at the start, or the last commit fails.
     pub async fn run(self, stop: CancellationToken) -> Result<(), LogError> {
+        let meters = Meters::new();
         let mut consumer = self.log.consumer().await?;
         let mut stored = Cursor::default();
         let mut commit_at: Option<Instant> = None;
@@ -53,7 +54,7 @@ impl Storer {
                         commit(consumer.as_mut(), &mut batch.through.clone()).await;
                     }
                     let next_flush = Instant::now() + FLUSH_EVERY;
-                    if !self.store_batch(&batch, &stop).await {
+                    if !self.store_batch(&batch, &meters, &stop).await {
                         return Ok(());
                     }
                     batch.through.iter().for_each(|position| stored.advance(position));
@@ -67,9 +68,10 @@ impl Storer {
                     tracing::error!(?position, reason, "an entry of the log cannot be read and is set aside");
                     match consumer.set_aside(&unreadable).await {
                         Ok(()) => {
-                            counter!("sockeye_dead_letters_total").increment(1);
+                            meters.dead_letters.increment(1);
                             let through = Cursor::from_iter([position]);
-                            if !self.store_batch(&Batch { entries: vec![], through }, &stop).await {
+                            let nothing = Batch { entries: vec![], through };
+                            if !self.store_batch(&nothing, &meters, &stop).await {
                                 return Ok(());
                             }
                             stored.advance(position);
@@ -91,21 +93,21 @@ impl Storer {
     }
 
     /// Tries until it is stored; `false` when stopped before.
-    async fn store_batch(&self, batch: &Batch, stop: &CancellationToken) -> bool {
+    async fn store_batch(&self, batch: &Batch, meters: &Meters, stop: &CancellationToken) -> bool {
         let mut pause = Pause::new();
         let began = Instant::now();
         loop {
             match self.store.store_batch(&batch.entries, &batch.through).await {
                 Ok(()) => {
                     if !batch.entries.is_empty() {
-                        histogram!("sockeye_store_batch_size").record(batch.entries.len() as f64);
-                        histogram!("sockeye_store_batch_duration_seconds").record(began.elapsed());
-                        counter!("sockeye_messages_stored_total").increment(batch.entries.len() as u64);
+                        meters.batch_size.record(batch.entries.len() as f64);
+                        meters.batch_duration.record(began.elapsed());
+                        meters.stored.increment(batch.entries.len() as u64);
                     }
                     return true;
                 }
                 Err(error) => {
-                    counter!("sockeye_store_failures_total").increment(1);
+                    meters.failures.increment(1);
                     tracing::error!(%error, count = batch.entries.len(), "not stored, trying again");
                 }
             }
@@ -113,6 +115,26 @@ impl Storer {
                 () = stop.cancelled() => return false,
                 () = pause.wait() => {}
             }
+        }
+    }
+}
+
+struct Meters {
+    batch_size: Histogram,
+    batch_duration: Histogram,
+    stored: Counter,
+    failures: Counter,
+    dead_letters: Counter,
+}
+
+impl Meters {
+    fn new() -> Self {
+        Self {
+            batch_size: histogram!("sockeye_store_batch_size"),
+            batch_duration: histogram!("sockeye_store_batch_duration_seconds"),
+            stored: counter!("sockeye_messages_stored_total"),
+            failures: counter!("sockeye_store_failures_total"),
+            dead_letters: counter!("sockeye_dead_letters_total"),
         }
     }
 }

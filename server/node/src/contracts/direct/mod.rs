@@ -42,6 +42,8 @@ impl Contract for Direct {
             allow_eio3: false,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 20_000,
+            client_events: &[],
+            server_events: &["getOnlineUsers", "newMessage"],
         }
     }
 

@@ -43,6 +43,8 @@ impl Contract for DirectV1 {
             allow_eio3: true,
             ping_interval_ms: 5_000,
             ping_timeout_ms: 20_000,
+            client_events: &["sendMessage"],
+            server_events: &["getOnlineUsers", "newMessage"],
         }
     }
 

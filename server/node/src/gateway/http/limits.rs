@@ -14,6 +14,7 @@ use sockeye_core::{
 };
 
 use super::{origin::ClientAddress, reply};
+use crate::gateway::instruments::rate_limited;
 
 /// The rules for requests (`SOCKEYE_LIMIT_*`) and what counts them.
 #[derive(Clone)]
@@ -60,7 +61,10 @@ async fn count(
     match address {
         Some(address) => match limits.take(&rule, address).await {
             Decision::Allowed => next.run(request).await,
-            Decision::Refused { retry_after_ms } => reply::too_many(retry_after_ms),
+            Decision::Refused { retry_after_ms } => {
+                rate_limited(rule.name).increment(1);
+                reply::too_many(retry_after_ms)
+            }
         },
         // `Trust::mark` runs before every route; without it there is no address to count.
         None => next.run(request).await,

@@ -6,9 +6,9 @@ pub mod cookies;
 mod cors;
 pub mod date;
 mod headers;
-mod health;
 mod landing;
 pub mod limits;
+mod measure;
 mod media;
 pub mod origin;
 pub mod page;
@@ -17,7 +17,7 @@ mod request_log;
 mod static_files;
 mod unread;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,7 +28,6 @@ use axum::{
 use http::StatusCode;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
-pub use self::health::{Health, routes as health_routes};
 use self::origin::Trust;
 use super::{Gateway, contract::Contract, wire::Wire};
 
@@ -37,7 +36,10 @@ pub struct HttpParts {
     pub gateway: Gateway,
     pub contract: Arc<dyn Contract>,
     pub wire: Wire,
-    pub health: Health,
+    /// `/healthz` and `/readyz`.
+    pub health: Router,
+    /// `/metrics`.
+    pub metrics: Router,
     pub trust: Trust,
     /// Origins of pages that may call us with cookies.
     pub origins: Vec<String>,
@@ -52,28 +54,32 @@ const DRAIN_FACTOR: usize = 4;
 
 /// The whole HTTP service. Layers are listed from the inside out.
 pub fn router(parts: HttpParts) -> Router {
-    let HttpParts { gateway, contract, wire, health, trust, origins, .. } = parts;
-    let api = gateway.limits.around_requests(contract.routes(gateway.clone()));
+    let HttpParts { gateway, contract, wire, health, metrics, trust, origins, .. } = parts;
+    let api = gateway.limits.around_requests(contract.routes(gateway.clone()).merge(metrics));
     let pages = match &parts.static_dir {
         Some(dir) => static_files::routes(dir),
         None => landing::routes(contract.profile()),
     };
     api.merge(media::routes(gateway))
-        .merge(health::routes(health))
+        .merge(health)
         .fallback_service(pages)
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(parts.body_bytes_max))
         .layer(from_fn_with_state(parts.body_bytes_max.saturating_mul(DRAIN_FACTOR), unread::drain))
         .layer(from_fn_with_state(parts.request_timeout, in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(measure::measure))
         .layer(wire.layer())
-        .layer(CatchPanicLayer::custom(|_| {
-            reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal Server Error")
-        }))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::new(trust), mark))
         .layer(from_fn_with_state(parts.production, headers::add))
         .layer(cors::layer(origins))
         .layer(from_fn(cors::preflight_without_content))
         .layer(from_fn(request_log::log))
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal Server Error")
 }
 
 async fn mark(State(trust): State<Arc<Trust>>, request: Request, next: Next) -> Response {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     backlog::Place,
@@ -89,6 +89,8 @@ pub struct Event {
     pub attachments: Vec<Bytes>,
     /// Present if the client wants an acknowledgement.
     pub ack: Option<Ack>,
+    /// When it was read.
+    pub received_at: Instant,
 }
 
 /// The events of one socket, in the order they were sent. Their number is bounded by the transport, which is not

@@ -25,6 +25,7 @@ use super::{
     config::WireConfig,
     engine::{Engine, Requests, TowerEngine},
     handshake::{self, Handshake},
+    meters::ending,
     polling,
     query::{Eio, EngineQuery, TransportName},
     session::{AddressSlot, Bounds, Registry, Session, Tether},
@@ -89,6 +90,7 @@ impl Gate {
         let sessions = self.registry.all();
         let pause = spread_over / u32::try_from(sessions.len().max(1)).unwrap_or(u32::MAX);
         for session in &sessions {
+            session.because(ending::STOPPING);
             session.close_within(DRAIN_LINGER);
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
@@ -228,10 +230,12 @@ impl Gate {
         };
         self.registry.insert(sid, &session);
         if self.draining.load(Ordering::Acquire) {
+            session.because(ending::STOPPING);
             session.kill(); // `close` may have counted the open sessions before this one
             return Err(draining());
         }
         if eio == Eio::V4 && !self.take_first_ping(&session).await {
+            session.because(ending::FAILED);
             session.kill();
             return Err(answer::empty(StatusCode::INTERNAL_SERVER_ERROR));
         }

@@ -20,6 +20,7 @@ mod handshake;
 mod head;
 mod incoming;
 mod lenient;
+mod meters;
 mod outbox;
 mod outgoing;
 mod payload;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     application::{Event, Waiting},
     args::{BinaryArgs, JsonArgs, RawArgs, Reply},
+    meters::ending,
     session::{Session, locked},
     shared::SharedEvent,
 };
@@ -127,6 +128,11 @@ impl Outbox {
         self.link.disconnect(close_transport);
     }
 
+    /// Why the connection is about to be ended, for the count of endings; the first reason stands. Few, and no data.
+    pub fn because(&self, reason: &'static str) {
+        self.link.session.because(reason);
+    }
+
     /// Ends the client's connection without a DISCONNECT packet, so that it reconnects by itself.
     pub fn close_transport(&self) {
         self.link.shut();
@@ -222,6 +228,7 @@ impl Link {
         self.shut();
         let Some(socket) = self.socket.upgrade() else { return };
         if !already_gone && matches!(socket.disconnect(), Err(SocketError::InternalChannelFull)) {
+            self.session.because(ending::SLOW);
             self.session.kill();
         } else if close_transport {
             self.session.close();

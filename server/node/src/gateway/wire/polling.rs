@@ -12,6 +12,7 @@ use super::{
     answer::{self, Answer, RequestError},
     eio3,
     gate::Gate,
+    meters::ending,
     payload::{self, Encoding, Packet},
     query::{Eio, EngineQuery, TransportName},
     session::{AddressSlot, Session},
@@ -121,6 +122,7 @@ fn finish(session: &Session, polled: Answer, closing: bool) -> Answer {
 /// A POST: packets from the client.
 pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Body>) -> Answer {
     let Some(_busy) = session.begin_post() else {
+        session.because(ending::PROTOCOL);
         session.kill();
         return answer::empty(StatusCode::BAD_REQUEST);
     };
@@ -128,6 +130,7 @@ pub(crate) async fn post(gate: &Gate, session: Arc<Session>, request: Request<Bo
     let (parts, body) = request.into_parts();
     let content_type = parts.headers.get(header::CONTENT_TYPE);
     if session.eio == Eio::V4 && content_type.is_some_and(|value| value == "application/octet-stream") {
+        session.because(ending::PROTOCOL);
         return answer::empty(StatusCode::BAD_REQUEST); // binary payloads ended with EIO=3
     }
     let body = tokio::select! {
@@ -243,6 +246,7 @@ impl<'a> CloseOnDrop<'a> {
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(session) = self.0 {
+            session.because(ending::LOST);
             session.kill();
         }
     }

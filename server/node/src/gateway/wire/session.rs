@@ -19,6 +19,7 @@ use super::{
     engine::{Engine, Requests},
     exchange::Exchange,
     handshake::Handshake,
+    meters::{self, Meters, Open, ending},
     query::Eio,
     shared::SharedQueue,
     stream::Control,
@@ -43,6 +44,10 @@ pub(crate) struct Session {
     pub(crate) ended: CancellationToken,
     sid: OnceLock<String>,
     transport: Mutex<Transport>,
+    /// Its place in the count of open connections, from when it can be found until it has ended.
+    counted: Mutex<Option<Open>>,
+    /// Why it ends; who knows first says so.
+    ending: OnceLock<&'static str>,
     /// Killed: to clients it does not exist any more, even while the engine is still letting go of it.
     killed: AtomicBool,
     polling: AtomicBool,
@@ -91,6 +96,8 @@ impl Session {
             ended: CancellationToken::new(),
             sid: OnceLock::new(),
             transport: Mutex::new(Transport::Polling),
+            counted: Mutex::new(None),
+            ending: OnceLock::new(),
             killed: AtomicBool::new(false),
             polling: AtomicBool::new(false),
             posting: AtomicBool::new(false),
@@ -132,6 +139,9 @@ impl Session {
 
     pub(crate) fn set_websocket(&self, control: Arc<Control>) {
         *locked(&self.transport) = Transport::WebSocket(control);
+        if let Some(counted) = &mut *locked(&self.counted) {
+            *counted = self.registry.meters.on_websocket();
+        }
         self.handshake.upgraded();
     }
 
@@ -153,6 +163,12 @@ impl Session {
     /// Claims the one place for a POST.
     pub(crate) fn begin_post(self: &Arc<Self>) -> Option<Busy> {
         Busy::claim(self, |session| &session.posting)
+    }
+
+    /// Notes why the session is about to end, unless that was known before.
+    pub(crate) fn because(&self, reason: &'static str) {
+        // The first word counts: closing a session makes other reasons to.
+        let _ = self.ending.set(reason);
     }
 
     /// Closes the transport after what is queued has been sent, as far as the client takes it.
@@ -200,6 +216,7 @@ impl Session {
     /// The engine has let go of the session, or is certain to. Uncounts it; may be called again.
     pub(crate) fn end(&self) {
         self.registry.remove(self.sid());
+        locked(&self.counted).take();
         locked(&self.slot).take();
         self.ended.cancel();
     }
@@ -272,6 +289,10 @@ impl Tether {
 impl Drop for TetherEnd {
     fn drop(&mut self) {
         self.0.end();
+        // Not before: its sockets are gone by now, and have said why.
+        if !self.0.sid().is_empty() {
+            meters::ended(self.0.ending.get().copied().unwrap_or(ending::OTHER)).increment(1);
+        }
     }
 }
 
@@ -281,6 +302,7 @@ pub(crate) struct Registry {
     sessions: Mutex<HashMap<String, Weak<Session>>>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
     open: AtomicUsize,
+    pub(crate) meters: Meters,
 }
 
 impl Registry {
@@ -295,6 +317,7 @@ impl Registry {
             && locked(&self.sessions).insert(sid, Arc::downgrade(session)).is_none()
         {
             self.open.fetch_add(1, Ordering::Relaxed);
+            *locked(&session.counted) = Some(self.meters.opened());
         }
         if session.ended.is_cancelled() {
             session.end(); // it ended before it could be found
@@ -317,6 +340,7 @@ impl Registry {
         let mut addresses = locked(&self.addresses);
         let count = addresses.get(&address).copied().unwrap_or(0);
         if count >= max {
+            self.meters.over_address_limit();
             return None;
         }
         addresses.insert(address, count + 1);

@@ -16,7 +16,7 @@ use socketioxide::{
     service::SocketIoService,
     socket::{DisconnectReason, Socket},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -25,6 +25,7 @@ use super::{
     config::{ENGINE_MAX_PAYLOAD, WS_READ_BUFFER_BYTES, WireConfig},
     connect_answer::ConnectAnswer,
     lenient,
+    meters::ending,
     outbox::{Ack, Link, Outbox},
     query::Eio,
     session::{Session, Tether, locked},
@@ -124,6 +125,7 @@ impl Reception {
             return Err(Refusal::final_for("Internal error")); // cannot happen: the gate tethers all
         };
         let Some(auth) = auth_payload(auth) else {
+            session.because(ending::PROTOCOL);
             session.close(); // a malformed CONNECT ends the connection on the Node server
             return Err(Refusal::final_for("Invalid payload"));
         };
@@ -134,6 +136,7 @@ impl Reception {
         });
         if admission.as_ref().is_err_and(|refusal| refusal.passing) {
             // A CONNECT_ERROR is final for client libraries: it must find nobody any more.
+            session.because(ending::REFUSED);
             session.close();
             session.ended.cancelled().await;
         }
@@ -182,6 +185,7 @@ impl MessageHandler<LocalAdapter, Wired> for Incoming {
             None => {
                 tracing::debug!("a malformed event; closing its connection, as the Node server does");
                 self.0.shut();
+                self.0.session.because(ending::PROTOCOL);
                 self.0.session.close();
             }
         }
@@ -199,7 +203,8 @@ fn decode(value: Value, ack: Option<Ack>) -> Option<Event> {
     }
     let Json::String(name) = args.remove(0) else { return None };
     let reserved = RESERVED_EVENTS.contains(&name.as_str());
-    (!reserved).then_some(Event { name, args, malformed, attachments, ack })
+    let received_at = Instant::now();
+    (!reserved).then_some(Event { name, args, malformed, attachments, ack, received_at })
 }
 
 /// Learns of a socket's end.
@@ -208,8 +213,20 @@ struct Gone(Arc<Link>);
 impl DisconnectHandler<LocalAdapter, Wired> for Gone {
     fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, then: fn(Arc<Socket>)) {
         tracing::debug!(%reason, "a socket is gone");
+        self.0.session.because(ending_of(reason));
         self.0.shut();
         then(socket);
+    }
+}
+
+fn ending_of(reason: DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::TransportClose | DisconnectReason::ClientNSDisconnect => ending::CLIENT,
+        DisconnectReason::TransportError => ending::LOST,
+        DisconnectReason::HeartbeatTimeout => ending::SILENT,
+        DisconnectReason::MultipleHttpPollingError | DisconnectReason::PacketParsingError => ending::PROTOCOL,
+        DisconnectReason::ClosingServer => ending::STOPPING,
+        DisconnectReason::ServerNSDisconnect => ending::OTHER,
     }
 }
 

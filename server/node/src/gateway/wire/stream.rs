@@ -28,6 +28,7 @@ use tokio::{
 use super::{
     frames,
     incoming::IncomingFrames,
+    meters::ending,
     outgoing::{OutgoingFrames, Step},
     session::Session,
 };
@@ -183,6 +184,7 @@ impl WireStream {
             timer.as_mut().reset(deadline);
         }
         ready!(timer.as_mut().poll(cx));
+        self.session.because(ending::SLOW);
         self.control.kill();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -193,6 +195,7 @@ impl WireStream {
             ready!(self.silence.as_mut().poll(cx));
             let deadline = self.last_read + self.patience.silence_max;
             if Instant::now() >= deadline {
+                self.session.because(ending::SILENT);
                 self.control.kill();
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }

@@ -17,6 +17,7 @@ use super::{
     answer::{self, Answer, RequestError},
     frames::{self, CLOSE, PING, PONG, TEXT},
     gate::Gate,
+    meters::ending,
     query::{Eio, EngineQuery, TransportName},
     session::{AddressSlot, Session},
     stream::{Control, Patience, WireStream},
@@ -62,7 +63,10 @@ pub(crate) fn open(
             frames::server_frame(TEXT, gate.open_packet(&session, TransportName::Websocket).as_bytes());
         match tokio::time::timeout(gate.config.write_stall_after, io.write_all(&open)).await {
             Ok(Ok(())) => hand_over(&gate, io, session, Vec::new()),
-            Ok(Err(_)) | Err(_) => session.kill(),
+            Ok(Err(_)) | Err(_) => {
+                session.because(ending::LOST);
+                session.kill();
+            }
         }
     });
     answer

@@ -1,0 +1,193 @@
+//! Ports that measure what the core asks of them, so that the core knows nothing of metrics.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use metrics::{Counter, Histogram, counter, histogram};
+use sockeye_core::{
+    Ports,
+    message::Record,
+    ports::{Appended, LogConsumer, LogError, LogTail, MessageLog, PasswordError, Passwords},
+    position::Cursor,
+};
+use tokio::time::Instant;
+
+/// The same ports, measured.
+pub fn measured(mut ports: Ports) -> Ports {
+    ports.log = Arc::new(MeasuredLog::new(ports.log));
+    ports.passwords = Arc::new(MeasuredPasswords::new(ports.passwords));
+    ports
+}
+
+/// Times what is appended.
+pub struct MeasuredLog {
+    log: Arc<dyn MessageLog>,
+    latency: Histogram,
+    failures: Counter,
+}
+
+impl MeasuredLog {
+    pub fn new(log: Arc<dyn MessageLog>) -> Self {
+        let latency = histogram!("sockeye_append_latency_seconds");
+        Self { log, latency, failures: counter!("sockeye_append_failures_total") }
+    }
+}
+
+#[async_trait]
+impl MessageLog for MeasuredLog {
+    async fn append(&self, record: &Record) -> Result<Appended, LogError> {
+        let began = Instant::now();
+        let appended = self.log.append(record).await;
+        match &appended {
+            Ok(_) => self.latency.record(began.elapsed()),
+            Err(_) => self.failures.increment(1),
+        }
+        appended
+    }
+
+    async fn end(&self) -> Result<Cursor, LogError> {
+        self.log.end().await
+    }
+
+    async fn tail(&self, after: &Cursor) -> Result<Box<dyn LogTail>, LogError> {
+        self.log.tail(after).await
+    }
+
+    async fn consumer(&self) -> Result<Box<dyn LogConsumer>, LogError> {
+        self.log.consumer().await
+    }
+}
+
+/// Times hashing, and counts passwords that were wrong: only a log-in compares one.
+pub struct MeasuredPasswords {
+    passwords: Arc<dyn Passwords>,
+    duration: Histogram,
+    wrong: Counter,
+}
+
+impl MeasuredPasswords {
+    pub fn new(passwords: Arc<dyn Passwords>) -> Self {
+        let duration = histogram!("sockeye_password_duration_seconds");
+        Self { passwords, duration, wrong: counter!("sockeye_sign_in_failures_total") }
+    }
+}
+
+#[async_trait]
+impl Passwords for MeasuredPasswords {
+    async fn hash(&self, password: &str) -> Result<String, PasswordError> {
+        let began = Instant::now();
+        let hashed = self.passwords.hash(password).await;
+        self.duration.record(began.elapsed());
+        hashed
+    }
+
+    async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, PasswordError> {
+        let began = Instant::now();
+        let matches = self.passwords.verify(password, hash).await;
+        self.duration.record(began.elapsed());
+        if let Ok(false) = matches {
+            self.wrong.increment(1);
+        }
+        matches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_core::{
+        conversation::ConversationId,
+        id::{MessageId, ObjectId, UserId},
+        message::{Message, Origin},
+        position::Position,
+        time::Timestamp,
+    };
+
+    use super::*;
+    use crate::ops::recorder::local;
+
+    /// Takes every other record, the first one first.
+    #[derive(Default)]
+    struct Moody(std::sync::atomic::AtomicU64);
+
+    #[async_trait]
+    impl MessageLog for Moody {
+        async fn append(&self, _: &Record) -> Result<Appended, LogError> {
+            let offset = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if offset % 2 == 1 {
+                return Err(LogError::Unavailable("full".into()));
+            }
+            Ok(Appended { position: Position { partition: 0, offset }, first: None })
+        }
+
+        async fn end(&self) -> Result<Cursor, LogError> {
+            Ok("0:7".parse().expect("a cursor"))
+        }
+
+        async fn tail(&self, _: &Cursor) -> Result<Box<dyn LogTail>, LogError> {
+            Err(LogError::Unavailable("no tail".into()))
+        }
+
+        async fn consumer(&self) -> Result<Box<dyn LogConsumer>, LogError> {
+            Err(LogError::Unavailable("no consumer".into()))
+        }
+    }
+
+    /// Knows one password.
+    struct One;
+
+    #[async_trait]
+    impl Passwords for One {
+        async fn hash(&self, _: &str) -> Result<String, PasswordError> {
+            Err(PasswordError::Busy)
+        }
+
+        async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, PasswordError> {
+            Ok(hash == Some(password))
+        }
+    }
+
+    fn record() -> Record {
+        let users = [1, 2].map(|byte| UserId(ObjectId([byte; 12])));
+        let message = Message {
+            id: MessageId(ObjectId([3; 12])),
+            conversation: ConversationId::Direct(users[0], users[1]),
+            sender: users[0],
+            text: "hello".to_owned(),
+            picture: None,
+            created_at: Timestamp::from_millis(1),
+            client_id: None,
+        };
+        Record { message, members: users.to_vec(), origin: Origin::Request }
+    }
+
+    #[tokio::test]
+    async fn what_the_log_took_is_timed_and_what_it_did_not_is_counted() {
+        let (recorder, metrics) = local();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let log = MeasuredLog::new(Arc::new(Moody::default()));
+        let outcomes = [
+            log.append(&record()).await.is_ok(),
+            log.append(&record()).await.is_ok(),
+            log.append(&record()).await.is_ok(),
+        ];
+        assert_eq!(outcomes, [true, false, true], "passed on as it is");
+        assert_eq!(log.end().await.expect("an end").to_string(), "0:7");
+        let text = metrics.render();
+        assert!(text.contains("sockeye_append_latency_seconds_count 2\n"), "{text}");
+        assert!(text.contains("sockeye_append_failures_total 1\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn only_wrong_passwords_are_failed_log_ins() {
+        let (recorder, metrics) = local();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let passwords = MeasuredPasswords::new(Arc::new(One));
+        assert!(passwords.verify("x", Some("x")).await.expect("an answer"));
+        assert!(!passwords.verify("x", Some("y")).await.expect("an answer"));
+        assert!(!passwords.verify("x", None).await.expect("an answer"));
+        assert!(passwords.hash("x").await.is_err());
+        let text = metrics.render();
+        assert!(text.contains("sockeye_sign_in_failures_total 2\n"), "{text}");
+        assert!(text.contains("sockeye_password_duration_seconds_count 4\n"), "{text}");
+    }
+}
