@@ -5,9 +5,13 @@ mod support;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use sockeye_adapters::conformance::{everything, values::record};
+use sockeye_adapters::{
+    conformance::{everything, values::record},
+    log::kafka::KafkaAdmin,
+};
 use sockeye_core::{
-    ports::MessageLog,
+    message::Entry,
+    ports::{LogConsumer, MessageLog},
     position::{Cursor, Position},
 };
 use support::{Kafka, setting};
@@ -61,8 +65,9 @@ async fn nothing_acknowledged_is_lost(fault: impl AsyncFnOnce()) {
     kafka.options.deadline_ms = 3_000;
     kafka.options.answer_after_ms = 5_000;
     let log = kafka.log().await;
+    let stored = Stored::default();
     let mut tail = log.tail(&Cursor::default()).await.expect("tail");
-    let mut consumer = log.consumer().await.expect("consumer");
+    let worker = tokio::spawn(work(log.consumer().await.expect("consumer"), stored.clone()));
     let (stop, stopped) = watch::channel(false);
     let mut senders = JoinSet::new();
     let (progress, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
@@ -123,17 +128,24 @@ async fn nothing_acknowledged_is_lost(fault: impl AsyncFnOnce()) {
     }
     seen.sort_by_key(|entry| entry.position);
     assert!(seen == entries, "the tail");
-    let mut through = Cursor::default();
-    let mut stored: BTreeMap<Position, _> = BTreeMap::new();
-    while !through.covers_all(&end) {
-        let Ok(batch) = consumer.next(1_000).await else { continue };
-        batch.through.iter().for_each(|position| through.advance(position));
-        stored.extend(batch.entries.into_iter().map(|entry| (entry.position, entry.record)));
+    let admin = KafkaAdmin::open(kafka.options.clone()).expect("settings");
+    // The worker stores and commits all of it in the end.
+    while !admin.describe().await.is_ok_and(|found| found.lag.values().sum::<u64>() == 0) {
+        assert!(!worker.is_finished(), "the worker works until it is stopped");
     }
-    assert!(stored.len() == entries.len(), "the worker");
-    while consumer.commit(&through).await.is_err() {}
-    drop(consumer);
-    let mut later = log.consumer().await.expect("consumer");
-    let batch = later.next(10).await.expect("news");
-    assert!(batch.entries.is_empty(), "all was committed");
+    worker.abort();
+    let stored: Vec<Entry> = stored.lock().await.values().cloned().collect();
+    assert!(stored == entries, "the worker");
+}
+
+type Stored = Arc<Mutex<BTreeMap<Position, Entry>>>;
+
+/// Stores, then commits; what goes wrong is tried again.
+async fn work(mut consumer: Box<dyn LogConsumer>, stored: Stored) {
+    loop {
+        let Ok(batch) = consumer.next(1_000).await else { continue };
+        stored.lock().await.extend(batch.entries.into_iter().map(|entry| (entry.position, entry)));
+        // Given up, it comes with the next.
+        let _ = consumer.commit(&batch.through).await;
+    }
 }

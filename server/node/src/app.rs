@@ -54,16 +54,18 @@ pub async fn run(config: Config, role: Role) -> Result<(), String> {
         let storer = Storer { log: storage.log.clone(), store: storage.store.clone() };
         lifecycle.spawn("store", storer.run(lifecycle.stop()));
     }
-    match role {
-        Role::Worker => work(&config, storage, metrics, lifecycle).await,
-        Role::All | Role::Gateway => serve(&config, role, storage, metrics, lifecycle, clock).await,
-    }
+    let outcome = match role {
+        Role::Worker => work(&config, &storage, metrics, lifecycle).await,
+        Role::All | Role::Gateway => serve(&config, role, &storage, metrics, lifecycle, clock).await,
+    };
+    storage.close().await;
+    outcome
 }
 
 /// A worker, that is what little of one is not the storer.
 async fn work(
     config: &Config,
-    storage: Storage,
+    storage: &Storage,
     metrics: Metrics,
     lifecycle: Lifecycle,
 ) -> Result<(), String> {
@@ -90,7 +92,7 @@ async fn work(
 async fn serve(
     config: &Config,
     role: Role,
-    storage: Storage,
+    storage: &Storage,
     metrics: Metrics,
     lifecycle: Lifecycle,
     clock: Arc<dyn Clock>,
@@ -105,7 +107,7 @@ async fn serve(
     let secret = secret::read_or_make(config.auth.jwt_secret.as_deref(), data_dir, &*entropy)?;
     let company = Company::open(config, &*entropy)?;
     let user_claim = contract.profile().user_claim;
-    let ports = ports(config, &storage, &company, &secret, user_claim, (clock.clone(), entropy))?;
+    let ports = ports(config, storage, &company, &secret, user_claim, (clock.clone(), entropy))?;
     let ports = ops::measured(ports);
     let health = Health::new(ports.log.clone(), ports.store.clone(), Some(ports.bus.clone()));
     let chat = Arc::new(Chat::new(ports.clone(), bounds(config)));

@@ -12,14 +12,18 @@ use rdkafka::{
 };
 use sockeye_core::ports::LogError;
 
-use super::{KafkaLogOptions, KafkaOpenError, context, end, rejected, unavailable};
+use super::{
+    KafkaLogOptions, KafkaOpenError,
+    context::{self, Quiet},
+    end, rejected, unavailable,
+};
 use crate::workers::Workers;
 
 /// Looks after the topics of a [`KafkaLog`](super::KafkaLog). Dropping the value joins its threads.
 pub struct KafkaAdmin {
     options: KafkaLogOptions,
-    admin: AdminClient<context::Quiet>,
-    asking: Workers<BaseConsumer<context::Quiet>>,
+    admin: AdminClient<Quiet>,
+    asking: Workers<BaseConsumer<Quiet>>,
 }
 
 /// What there is, for `sockeye doctor`.
@@ -56,8 +60,8 @@ impl KafkaAdmin {
     /// As [`KafkaLog::open`](super::KafkaLog::open).
     pub fn open(options: KafkaLogOptions) -> Result<Self, KafkaOpenError> {
         let failed = |error: KafkaError| KafkaOpenError(context::words(&error));
-        let admin = AdminClient::from_config_and_context(&options.client(), context::Quiet);
-        let reader = BaseConsumer::from_config_and_context(&options.reader(), context::Quiet);
+        let admin = AdminClient::from_config_and_context(&options.client(), Quiet::default());
+        let reader = BaseConsumer::from_config_and_context(&options.reader(), Quiet::default());
         let asking = Workers::start("kafka-admin", vec![reader.map_err(failed)?], 16, |reader| {
             // There is nothing to read; this logs what librdkafka has to say.
             let _ = reader.poll(std::time::Duration::ZERO);
@@ -161,11 +165,11 @@ impl KafkaAdmin {
     async fn ask<T, F>(&self, question: F) -> Result<T, LogError>
     where
         T: Send + 'static,
-        F: Fn(&BaseConsumer<context::Quiet>, &KafkaLogOptions) -> Result<T, String> + Send + 'static,
+        F: Fn(&BaseConsumer<Quiet>, &KafkaLogOptions) -> Result<T, String> + Send + 'static,
     {
         let options = self.options.clone();
         // A topic that was just created has no leaders for a moment.
-        let patiently = move |reader: &mut BaseConsumer<context::Quiet>| {
+        let patiently = move |reader: &mut BaseConsumer<Quiet>| {
             let until = Instant::now() + options.answer_after();
             loop {
                 match question(reader, &options) {
@@ -194,7 +198,7 @@ fn layout(metadata: &Metadata, name: &str) -> Option<KafkaTopic> {
 }
 
 fn lag(
-    reader: &BaseConsumer<context::Quiet>,
+    reader: &BaseConsumer<Quiet>,
     options: &KafkaLogOptions,
     partitions: u32,
 ) -> Result<BTreeMap<u32, u64>, String> {

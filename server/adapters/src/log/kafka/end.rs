@@ -11,7 +11,7 @@ use std::{
 };
 
 use rdkafka::{
-    Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
@@ -22,7 +22,11 @@ use sockeye_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{KafkaLogOptions, context, unavailable};
+use super::{
+    KafkaLogOptions,
+    context::{self, Quiet, Watched},
+    unavailable,
+};
 
 /// Callers waiting for one answer.
 const WAITING_LEN_MAX: usize = 10_000;
@@ -45,10 +49,11 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn start(options: &KafkaLogOptions) -> Result<Self, KafkaError> {
-        let consumer = BaseConsumer::from_config_and_context(&options.client(), context::Quiet)?;
+        let consumer = BaseConsumer::from_config_and_context(&options.client(), Quiet::default())?;
         let (queue, waiting) = sync_channel(WAITING_LEN_MAX);
         let partitions = Arc::new(AtomicU32::new(0));
         let asker = Asker {
+            config: options.client(),
             consumer,
             topic: options.topic.clone(),
             partitions: Arc::clone(&partitions),
@@ -89,7 +94,8 @@ impl Drop for End {
 }
 
 struct Asker {
-    consumer: BaseConsumer<context::Quiet>,
+    config: ClientConfig,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     partitions: Arc<AtomicU32>,
     counted_at: Option<Instant>,
@@ -111,8 +117,18 @@ impl Asker {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // There is nothing to read; this logs what librdkafka has to say.
-            let _ = self.consumer.poll(Duration::ZERO);
+            self.look_after_client();
+        }
+    }
+
+    fn look_after_client(&mut self) {
+        // There is nothing to read; this logs what librdkafka has to say.
+        let _ = self.consumer.poll(Duration::ZERO);
+        if self.consumer.context().brokers().lost() {
+            match BaseConsumer::from_config_and_context(&self.config, Quiet::default()) {
+                Ok(consumer) => self.consumer = consumer,
+                Err(error) => tracing::warn!(%error, "there is no other Kafka client"),
+            }
         }
     }
 
@@ -130,6 +146,7 @@ impl Asker {
                         break Err(Arc::<str>::from(error.as_str()));
                     }
                     std::thread::sleep(RETRY_AFTER);
+                    self.look_after_client();
                 }
             }
         };

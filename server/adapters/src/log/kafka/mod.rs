@@ -98,9 +98,7 @@ impl MessageLog for KafkaLog {
     }
 
     async fn tail(&self, after: &Cursor) -> Result<Box<dyn LogTail>, LogError> {
-        let (options, after) = (Arc::clone(&self.options), after.clone());
-        let tail = self.opening.run(move |()| Tail::open(&options, &after)).await;
-        Ok(Box::new(tail.map_err(rejected)??))
+        Ok(Box::new(Tail::open(&self.options, &self.opening, after).await?))
     }
 
     async fn consumer(&self) -> Result<Box<dyn LogConsumer>, LogError> {

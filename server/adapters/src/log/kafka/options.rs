@@ -98,6 +98,7 @@ impl KafkaLogOptions {
             .set("retry.backoff.ms", "100")
             .set("topic.metadata.refresh.interval.ms", "30000")
             .set("log.connection.close", "false")
+            .set("statistics.interval.ms", super::context::STATISTICS_MS.to_string())
             .set("allow.auto.create.topics", "false");
         self.secure(&mut config);
         config

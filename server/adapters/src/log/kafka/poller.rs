@@ -16,7 +16,7 @@ use rdkafka::{
 use sockeye_core::{message::Entry, ports::Unreadable, time::Timestamp};
 
 use super::{
-    context,
+    context::{self, Watched},
     inbox::{Failure, Inbox, Item},
     record, trace,
 };
@@ -48,7 +48,7 @@ impl Poller {
         chores: H,
     ) -> std::io::Result<Self>
     where
-        C: ConsumerContext + 'static,
+        C: ConsumerContext + Watched + 'static,
         H: Chores<C>,
     {
         let polled = Arc::clone(&inbox);
@@ -67,7 +67,11 @@ impl Drop for Poller {
     }
 }
 
-fn poll<C: ConsumerContext, H: Chores<C>>(consumer: &BaseConsumer<C>, inbox: &Inbox, mut chores: H) {
+fn poll<C: ConsumerContext + Watched, H: Chores<C>>(
+    consumer: &BaseConsumer<C>,
+    inbox: &Inbox,
+    mut chores: H,
+) {
     let mut paused = false;
     while !inbox.lock().stopping {
         chores.run(consumer);
@@ -91,6 +95,9 @@ fn poll<C: ConsumerContext, H: Chores<C>>(consumer: &BaseConsumer<C>, inbox: &In
                 }
             }
             Some(Err(error)) => fail(inbox, &error),
+        }
+        if consumer.context().brokers().lost() {
+            inbox.fail(Failure { reason: "this Kafka client knows no broker any more".into(), fatal: true });
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Message, Statistics,
+    ClientContext, Message,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, OwnedHeaders},
@@ -15,7 +15,11 @@ use rdkafka::{
 use sockeye_core::{ports::LogError, position::Position};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{KafkaLogOptions, context, unavailable};
+use super::{
+    KafkaLogOptions,
+    context::{self, Brokers},
+    unavailable,
+};
 
 /// What is to be sent.
 pub(super) struct Letter<'a> {
@@ -73,7 +77,11 @@ impl Producer {
     /// so, and never sends again.
     fn client(&self) -> Result<Arc<Client>, KafkaError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, reason)) = current.client().fatal_error() {
+        let gave_up = match current.client().fatal_error() {
+            Some((_, reason)) => Some(reason),
+            None => current.client().context().brokers.lost().then(|| "it knows no broker any more".into()),
+        };
+        if let Some(reason) = gave_up {
             tracing::warn!(reason, "the Kafka producer gave up; starting another one");
             *current = Arc::new(client(&self.options)?);
         }
@@ -113,7 +121,7 @@ impl From<SendError> for LogError {
 
 fn client(options: &KafkaLogOptions) -> Result<Client, KafkaError> {
     use rdkafka::config::FromClientConfigAndContext;
-    Client::from_config_and_context(&options.producer(), Context)
+    Client::from_config_and_context(&options.producer(), Context::default())
 }
 
 struct Delivery {
@@ -121,7 +129,10 @@ struct Delivery {
     _place: OwnedSemaphorePermit,
 }
 
-struct Context;
+#[derive(Default)]
+struct Context {
+    brokers: Brokers,
+}
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -132,7 +143,9 @@ impl ClientContext for Context {
         context::report(&error, reason);
     }
 
-    fn stats(&self, _: Statistics) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.brokers.note(statistics);
+    }
 }
 
 impl ProducerContext for Context {

@@ -14,7 +14,7 @@ use rdkafka::{
 };
 use sockeye_core::{
     message::Entry,
-    ports::{LogError, LogTail},
+    ports::{LogError, LogTail, Unreadable},
     position::Cursor,
 };
 
@@ -22,25 +22,106 @@ use super::{
     KafkaLogOptions,
     context::{self, Quiet},
     end::partition_count,
-    inbox::{Inbox, Item},
+    inbox::{Failure, Inbox, Item, State},
     poller::{Chores, Poller},
-    unavailable,
+    rejected, unavailable,
 };
+use crate::workers::Workers;
 
 /// How soon partitions are noticed that were added to the topic.
 const COUNT_EVERY: Duration = Duration::from_secs(30);
 const COUNT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) struct Tail {
+    options: Arc<KafkaLogOptions>,
+    opening: Arc<Workers<()>>,
+    /// What was returned.
+    seen: Cursor,
+    /// `None` after the client was of no more use, until the next try.
+    follower: Option<Follower>,
+}
+
+struct Follower {
     inbox: Arc<Inbox>,
     _poller: Poller,
 }
 
 impl Tail {
+    pub(super) async fn open(
+        options: &Arc<KafkaLogOptions>,
+        opening: &Arc<Workers<()>>,
+        after: &Cursor,
+    ) -> Result<Self, LogError> {
+        let (options, opening) = (Arc::clone(options), Arc::clone(opening));
+        let mut tail = Self { options, opening, seen: after.clone(), follower: None };
+        tail.follower().await?;
+        Ok(tail)
+    }
+
+    async fn follower(&mut self) -> Result<&Follower, LogError> {
+        if self.follower.is_none() {
+            let (options, after) = (Arc::clone(&self.options), self.seen.clone());
+            let follower = self.opening.run(move |()| Follower::start(&options, &after)).await;
+            self.follower = Some(follower.map_err(rejected)??);
+        }
+        self.follower.as_ref().ok_or_else(|| unavailable("not following"))
+    }
+}
+
+#[async_trait]
+impl LogTail for Tail {
+    async fn next(&mut self, len_max: usize) -> Result<Vec<Entry>, LogError> {
+        let inbox = Arc::clone(&self.follower().await?.inbox);
+        loop {
+            let taken = take(&mut inbox.lock(), len_max);
+            match taken {
+                Some(Taken::Entries(entries)) => {
+                    entries.iter().for_each(|entry| self.seen.advance(entry.position));
+                    inbox.taken();
+                    return Ok(entries);
+                }
+                Some(Taken::Unreadable(unreadable)) => {
+                    self.seen.advance(unreadable.position);
+                    inbox.taken();
+                    return Err(LogError::Unreadable(unreadable));
+                }
+                Some(Taken::Failure(failure)) => {
+                    if failure.fatal {
+                        tracing::warn!(failure.reason, "the log is followed by another client from here");
+                        let follower = self.follower.take();
+                        self.opening.run(move |()| drop(follower)).await.map_err(rejected)?;
+                    }
+                    return Err(unavailable(failure.reason));
+                }
+                None => inbox.news().await,
+            }
+        }
+    }
+}
+
+enum Taken {
+    Entries(Vec<Entry>),
+    Unreadable(Unreadable),
+    Failure(Failure),
+}
+
+fn take(state: &mut State, len_max: usize) -> Option<Taken> {
+    let entries = state.take(len_max.max(1));
+    if !entries.is_empty() {
+        return Some(Taken::Entries(entries));
+    }
+    if let Some(Item::Unreadable(unreadable, _)) = state.pop() {
+        return Some(Taken::Unreadable(unreadable));
+    }
+    state.failure.take().map(Taken::Failure)
+}
+
+impl Follower {
     /// Blocks while Kafka is asked how many partitions there are.
-    pub(super) fn open(options: &KafkaLogOptions, after: &Cursor) -> Result<Self, LogError> {
+    fn start(options: &KafkaLogOptions, after: &Cursor) -> Result<Self, LogError> {
         let failed = |error: KafkaError| unavailable(context::words(&error));
-        let consumer = BaseConsumer::from_config_and_context(&options.reader(), Quiet).map_err(failed)?;
+        let consumer =
+            BaseConsumer::from_config_and_context(&options.reader(), Quiet::default()).map_err(failed)?;
         let count =
             partition_count(&consumer, &options.topic, options.answer_after()).map_err(unavailable)?;
         consumer.assign(&places(&options.topic, 0..count, after).map_err(failed)?).map_err(failed)?;
@@ -49,32 +130,6 @@ impl Tail {
         let poller = Poller::start("kafka-tail", Arc::new(consumer), Arc::clone(&inbox), counting)
             .map_err(unavailable)?;
         Ok(Self { inbox, _poller: poller })
-    }
-
-    fn take(&self, len_max: usize) -> Option<Result<Vec<Entry>, LogError>> {
-        let mut state = self.inbox.lock();
-        let entries = state.take(len_max.max(1));
-        if !entries.is_empty() {
-            return Some(Ok(entries));
-        }
-        if let Some(Item::Unreadable(unreadable, _)) = state.pop() {
-            return Some(Err(LogError::Unreadable(unreadable)));
-        }
-        let failure = state.failure.take()?;
-        Some(Err(unavailable(failure.reason)))
-    }
-}
-
-#[async_trait]
-impl LogTail for Tail {
-    async fn next(&mut self, len_max: usize) -> Result<Vec<Entry>, LogError> {
-        loop {
-            if let Some(taken) = self.take(len_max) {
-                self.inbox.taken();
-                return taken;
-            }
-            self.inbox.news().await;
-        }
     }
 }
 

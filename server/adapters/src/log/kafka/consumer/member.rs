@@ -7,7 +7,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Offset, Statistics, TopicPartitionList,
+    ClientContext, Offset, TopicPartitionList,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance},
     error::KafkaError,
@@ -16,7 +16,8 @@ use sockeye_core::{ports::LogError, position::Cursor};
 
 use super::{
     super::{
-        KafkaLogOptions, context,
+        KafkaLogOptions,
+        context::{self, Brokers, Watched},
         end::{before, committed, offsets},
         inbox::Inbox,
         poller::{Chores, Poller},
@@ -48,6 +49,7 @@ impl Member {
             inbox: Arc::downgrade(&inbox),
             topic: options.topic.clone(),
             committing: Mutex::new(()),
+            brokers: Brokers::default(),
         };
         let client = Arc::new(Client::from_config_and_context(&options.consumer(), shares).map_err(failed)?);
         client.subscribe(&[&options.topic]).map_err(failed)?;
@@ -145,6 +147,13 @@ pub(super) struct Shares {
     topic: String,
     /// Held while a commit is under way: a partition is given away only after it.
     committing: Mutex<()>,
+    brokers: Brokers,
+}
+
+impl Watched for Shares {
+    fn brokers(&self) -> &Brokers {
+        &self.brokers
+    }
 }
 
 impl Shares {
@@ -210,7 +219,9 @@ impl ClientContext for Shares {
         context::report(&error, reason);
     }
 
-    fn stats(&self, _: Statistics) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.brokers.note(statistics);
+    }
 }
 
 impl ConsumerContext for Shares {

@@ -74,7 +74,7 @@ impl LogConsumer for Consumer {
                 Some(Taken::Unreadable(unreadable)) => return Err(LogError::Unreadable(unreadable)),
                 Some(Taken::Failure { reason, fatal }) => {
                     if fatal {
-                        tracing::warn!(reason, "this worker was put out of its group; it will join again");
+                        tracing::warn!(reason, "this worker has lost its group; it will join again");
                         self.leave().await?;
                     }
                     return Err(unavailable(reason));
