@@ -1,6 +1,7 @@
 //! The log in a real Kafka: `scripts/services run kafka -- cargo test -p sockeye-adapters --features services`.
 
 mod dead_letters;
+mod forgetting;
 mod group;
 mod original;
 mod producing;
