@@ -98,22 +98,22 @@ async fn what_was_given_away_is_not_returned() {
     let (log, other) = (kafka.log().await, kafka.log().await);
     let all = append(&log, 0..200).await;
     let mut first = log.consumer().await.expect("consumer");
-    next(&mut *first, 1).await;
+    let first_entry = next(&mut *first, 1).await.entries[0].position;
     let mut second = other.consumer().await.expect("consumer");
     let theirs = next(&mut *second, 1).await.entries[0].position.partition;
-    let mut seen: BTreeSet<u32> = BTreeSet::new();
-    let ours = all.iter().filter(|position| position.partition != theirs).count();
-    let mut count = 0;
-    // The first entry may have been of either.
-    while count + 1 < ours {
+    // Behind all that was read ahead.
+    let mut later = append(&log, 1_000..1_050).await;
+    later.retain(|position| position.partition != theirs);
+    let last_of_ours = *later.last().expect("one of fifty");
+    let mut last = first_entry;
+    while last != last_of_ours {
         let batch = next(&mut *first, 10).await;
-        count += batch.entries.len();
-        seen.extend(batch.entries.iter().map(|entry| entry.position.partition));
+        assert!(batch.entries.iter().all(|entry| entry.position.partition != theirs));
         assert!(batch.through.offset(theirs).is_none());
+        last = batch.entries[batch.entries.len() - 1].position;
     }
-    assert!(!seen.contains(&theirs));
     // What the other one owns now is not ours to commit.
-    let last = Cursor::from_iter(all.iter().copied());
+    let last = Cursor::from_iter(all.iter().chain(&later).copied());
     first.commit(&last).await.expect("commit");
     drop((first, second));
     let mut third = log.consumer().await.expect("consumer");
