@@ -23,7 +23,7 @@ build: tools $(DEMO)/dist/index.html
 	cargo build --release --locked -p sockeye
 
 tools:
-	@scripts/need cargo cc c++ cmake perl node npm
+	@scripts/need cargo cc c++ perl node npm
 
 # --- What npm installs: again only when the lock file changed.
 %/node_modules/.installed: %/package-lock.json
@@ -38,7 +38,7 @@ test: test-rust test-protocol test-contracts test-demo
 	@echo "all tests passed"
 
 test-tools:
-	@scripts/need cargo cc c++ cmake perl node npm java mvn python3
+	@scripts/need cargo cc c++ perl node npm java mvn python3
 	@scripts/chromium >/dev/null
 	@scripts/services install >/dev/null
 
