@@ -184,7 +184,8 @@ async function talk(kit: Kit, ann: Account, bob: Account): Promise<Message[]> {
 }
 
 async function everything(db: Db): Promise<{ users: Document[]; messages: Document[] }> {
-  const all = (name: string) => db.collection(name).find().sort({ _id: 1 }).toArray();
+  const all = (name: string) =>
+    db.collection(name).find({}, { promoteValues: false }).sort({ _id: 1 }).toArray();
   return { users: await all("users"), messages: await all("messages") };
 }
 
