@@ -189,7 +189,8 @@ impl StoreWatch {
             let doing = "reading /metrics";
             let answer = self.http.get(format!("{url}/metrics")).send().await;
             let answer = answer.map_err(Failure::rest(doing))?;
-            if answer.status() == StatusCode::NOT_FOUND {
+            // Servers without the route answer what they answer for any unknown one, some that one must log in.
+            if answer.status().is_client_error() && answer.status() != StatusCode::TOO_MANY_REQUESTS {
                 continue;
             }
             let answer = answer.error_for_status().map_err(Failure::rest(doing))?;
