@@ -143,6 +143,9 @@ pub(crate) struct Compare {
     /// Where the servers' data goes: the disk whose fsync is part of every acknowledgement.
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     pub(crate) scratch_dir: PathBuf,
+    /// Copy what the servers wrote into folders in here, after runs with errors.
+    #[arg(long)]
+    pub(crate) logs: Option<PathBuf>,
     /// Which servers to measure. Default: embedded, and cluster where its three addresses are given, else peer.
     #[arg(long, value_delimiter = ',')]
     pub(crate) subjects: Vec<Which>,

@@ -44,6 +44,11 @@ async fn measure(which: Which, part: Part, settings: &Compare) -> Result<Report,
         Part::Idle => scenario::idle(&subject.target, &settings.load).await,
         Part::Send(rate) => scenario::send(&subject.target, &settings.load.at(rate)).await,
     };
+    if let Some(into) = &settings.logs
+        && !result.as_ref().is_ok_and(Report::is_clean)
+    {
+        eprintln!("what the servers wrote is in {}", subject.keep_logs(into)?.display());
+    }
     let mut report = result.map_err(|failure| subject.with_log(failure))?;
     if let Err(failure) = subject.stop().await {
         report.errors.add("unclean stop", failure.to_string());

@@ -5,7 +5,7 @@ mod server;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -62,6 +62,17 @@ impl Subject {
             server.stop().await?;
         }
         Ok(())
+    }
+
+    /// Copies what the servers wrote so far into a folder of its own in `into`, and names it.
+    pub(crate) fn keep_logs(&self, into: &Path) -> Result<PathBuf, Failure> {
+        let doing = || format!("keeping logs in {}", into.display());
+        let kept = into.join(format!("{}-{}", self.target.label, random_hex::<4>()?));
+        fs::create_dir_all(&kept).map_err(Failure::io(doing()))?;
+        for server in &self.servers {
+            fs::copy(&server.log, kept.join(format!("{}.log", server.name))).map_err(Failure::io(doing()))?;
+        }
+        Ok(kept)
     }
 
     /// The failure with the servers' last words.

@@ -20,8 +20,8 @@ const LOG_LINES_SHOWN_MAX: usize = 20;
 pub(super) struct Server {
     pub(super) name: String,
     pub(super) pid: u32,
+    pub(super) log: PathBuf,
     child: Child,
-    log: PathBuf,
 }
 
 /// What tells that a server may be asked.
