@@ -15,40 +15,14 @@ import { messageDocument, oldPerson, userDocument } from "../lib/node-backend.ts
 import { SHAPE, startServer } from "../lib/server.ts";
 import { openTab } from "../lib/tabs.ts";
 
-/** The original's consumer group. */
-const GROUP = "chat-messages";
+const skip = SHAPE === "cluster" ? false : "Kafka is the cluster's";
 
-test("what Node had committed is not stored again, what it had not is; other consumers go on reading", {
-  skip: SHAPE === "cluster" ? false : "Kafka is the cluster's",
+test("what Node had committed is not stored again, what it had not is stored and shown", {
+  skip,
 }, async () => {
-  const { kafkaBrokers, mongoUri } = realServers();
-  const name = `existing-topic-${randomUUID().slice(0, 8)}`;
-  const uri = inDatabase(mongoUri, name);
-  const client = await new MongoClient(uri).connect();
-  after(() => client.close());
-  const messages = client.db().collection("messages");
-  const kafka = new Kafka({ brokers: kafkaBrokers.split(","), logLevel: logLevel.NOTHING });
-  const admin = kafka.admin();
-  await admin.connect();
-  await admin.createTopics({ topics: [{ topic: name, numPartitions: 1 }], waitForLeaders: true });
-  await admin.disconnect();
-  const producer = kafka.producer();
-  await producer.connect();
-  after(() => producer.disconnect());
-  const [ann, bob] = [oldPerson("Ann"), oldPerson("Bob")];
-  /** As the original's socket handler does. */
-  const sendAsNode = async (text: string) => {
-    const record = { senderId: ann.id, receiverId: bob.id, text, image: null, timestamp: Date.now() };
-    await producer.send({ topic: name, messages: [{ value: JSON.stringify(record) }] });
-  };
-
-  // The original at work. It ends when it has stored three; two more were sent.
-  await client
-    .db()
-    .collection("users")
-    .insertMany([ann, bob].map((person) => userDocument("direct-v1", person, new Date())));
+  const { ann, bob, messages, sendAsNode, storeAsNode, start } = await nodeAtWork();
   for (const text of ["old 1", "old 2", "old 3"]) await sendAsNode(text);
-  await storeAsNode(kafka.consumer({ groupId: GROUP }), name, messages, 3);
+  await storeAsNode(3);
   for (const text of ["left 1", "left 2"]) await sendAsNode(text);
   const stored = await messages.find().sort({ createdAt: 1 }).toArray();
   assert.deepEqual(
@@ -56,57 +30,137 @@ test("what Node had committed is not stored again, what it had not is; other con
     ["old 1", "old 2", "old 3"],
   );
 
-  const server = await startServer("direct-v1", {
-    MONGODB_URI: uri,
-    KAFKA_TOPIC: name,
-    KAFKA_GROUP: GROUP,
-  });
-  after(() => server.stop());
-  const [annHere, bobHere] = [await logInAgain(server, kit, ann), await logInAgain(server, kit, bob)];
-  const taken = ["old 1", "old 2", "old 3", "left 1", "left 2"];
+  const { annHere, bobHere } = await start();
   const seen = await history(kit, bobHere, ann.id);
-  assert.deepEqual(textsOf(seen), taken);
+  assert.deepEqual(textsOf(seen), ["old 1", "old 2", "old 3", "left 1", "left 2"]);
   assert.deepEqual(
     idsOf(seen.slice(0, 3)),
     stored.map(({ _id }) => String(_id)),
   );
   assert.deepEqual(await history(kit, annHere, bob.id), seen);
-  assert.equal(await messages.countDocuments(), taken.length);
+  assert.equal(await messages.countDocuments(), 5);
+});
 
-  // A Node process that still runs, and Sockeye, side by side.
+test("a topic that Node had stored to its end: the history is there at once", { skip }, async () => {
+  const { ann, messages, sendAsNode, storeAsNode, start } = await nodeAtWork();
+  for (const text of ["old 1", "old 2"]) await sendAsNode(text);
+  await storeAsNode(2);
+  const { bobHere } = await start();
+  assert.deepEqual(textsOf(await history(kit, bobHere, ann.id)), ["old 1", "old 2"]);
+  assert.equal(await messages.countDocuments(), 2);
+});
+
+test("a Node process that is left may go on producing beside Sockeye", { skip }, async () => {
+  const { ann, bob, sendAsNode, start } = await nodeAtWork();
+  const { annHere, bobHere } = await start();
   const [annTab, bobTab] = [await openTab(annHere, ann.id).active(), await openTab(bobHere, bob.id).active()];
-  await sendAsNode("from a Node that is left");
+  await sendAsNode("from Node");
   await eventually("it is pushed to Bob", () => bobTab.all("newMessage").length === 1);
-  const sent = await emitMessage(annTab, bob.id, "from Sockeye");
+  await emitMessage(annTab, bob.id, "from Sockeye");
+  await eventually("Bob has both", () => bobTab.all("newMessage").length === 2);
+  const seen = await history(kit, bobHere, ann.id);
+  assert.deepEqual(textsOf(seen), ["from Node", "from Sockeye"]);
+  assert.deepEqual(idsOf(bobTab.all<Message>("newMessage")), idsOf(seen));
+});
+
+test("rolled back, Node's consumers go on where Sockeye had stored; then Sockeye again", {
+  skip,
+}, async () => {
+  const { ann, bob, messages, sendAsNode, storeAsNode, groupLeft, start } = await nodeAtWork();
+  const { server, annHere, bobHere } = await start();
+  const send = async (text: string) => {
+    const tab = await openTab(annHere, ann.id).active();
+    await emitMessage(tab, bob.id, text);
+    tab.close();
+  };
+  await send("from Sockeye");
+  await server.terminate();
+  await groupLeft();
+  await sendAsNode("from Node again");
+  await storeAsNode(1);
+  assert.equal(await messages.countDocuments(), 2, "what Sockeye had committed is not stored again");
+  await server.start();
+  assert.deepEqual(textsOf(await history(kit, bobHere, ann.id)), ["from Sockeye", "from Node again"]);
+  await send("and again");
+  const whole = ["from Sockeye", "from Node again", "and again"];
+  assert.deepEqual(textsOf(await history(kit, bobHere, ann.id)), whole);
+  assert.equal(await messages.countDocuments(), 3);
+});
+
+test("another application's consumer finds the five fields in what Sockeye writes", { skip }, async () => {
+  const { ann, bob, start, readAll } = await nodeAtWork();
+  const { annHere } = await start();
+  const tab = await openTab(annHere, ann.id).active();
+  const sent = await emitMessage(tab, bob.id, "a text, a text, a text: something to compress");
   const answer = await call(annHere, "POST", kit.path.send(bob.id), { text: "look", image: dataUrl("png") });
   const picture = kit.sentIn(answer.data);
-  const whole = [...taken, "from a Node that is left", "from Sockeye", "look"];
-  assert.deepEqual(textsOf(await history(kit, bobHere, ann.id)), whole);
-  await eventually("Bob has all", () => bobTab.all("newMessage").length === 3);
-  assert.deepEqual(textsOf(bobTab.all<Message>("newMessage")), whole.slice(-3));
-  assert.equal(await messages.countDocuments(), whole.length);
-
-  // Another application's consumer finds the five fields in all of them.
-  const records = await readAll(kafka.consumer({ groupId: `another-${name}` }), name, whole.length);
-  assert.deepEqual(
-    records.map((record) => record.text),
-    whole,
-  );
-  for (const record of records) {
-    assert.equal(record.senderId, ann.id);
-    assert.equal(record.receiverId, bob.id);
-    assert.equal(typeof record.timestamp, "number");
-    assert.ok(record.image === null || typeof record.image === "string");
-  }
-  for (const [index, message] of [sent, picture].entries()) {
-    const record = records.at(index - 2);
+  const records = await readAll(2);
+  for (const message of [sent, picture]) {
+    const record = records.find(({ text }) => text === message.text);
+    assert.equal(record?.senderId, ann.id);
+    assert.equal(record?.receiverId, bob.id);
     assert.equal(record?.timestamp, Date.parse(message.createdAt));
-    assert.equal(record?.image || null, message.image || null);
+    assert.equal(record?.image, message.image || null);
   }
 });
 
+/** A database and a topic of the original's, with Ann and Bob in it, and the original's hands on both. */
+async function nodeAtWork() {
+  const { kafkaBrokers, mongoUri } = realServers();
+  const topic = `existing-topic-${randomUUID().slice(0, 8)}`;
+  /** The original's is `chat-messages`; here every test has its own. */
+  const group = `chat-messages-${topic}`;
+  const uri = inDatabase(mongoUri, topic);
+  const client = await new MongoClient(uri).connect();
+  after(() => client.close());
+  const messages = client.db().collection("messages");
+  const kafka = new Kafka({ brokers: kafkaBrokers.split(","), logLevel: logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true });
+  after(() => admin.disconnect());
+  const producer = kafka.producer();
+  await producer.connect();
+  after(() => producer.disconnect());
+  const [ann, bob] = [oldPerson("Ann"), oldPerson("Bob")];
+  const users = [ann, bob].map((person) => userDocument("direct-v1", person, new Date()));
+  await client.db().collection("users").insertMany(users);
+  return {
+    ann,
+    bob,
+    messages,
+    /** As the original's socket handler does. */
+    sendAsNode: async (text: string) => {
+      const record = { senderId: ann.id, receiverId: bob.id, text, image: null, timestamp: Date.now() };
+      await producer.send({ topic, messages: [{ value: JSON.stringify(record) }] });
+    },
+    /** As the original's consumer does, until it has stored `count`. */
+    storeAsNode: (count: number) =>
+      storeAndCommit(kafka.consumer({ groupId: group }), topic, messages, count),
+    /** A worker keeps its place in the group for a while when it ends, as one that is restarted wants it. */
+    groupLeft: () =>
+      eventually(
+        "Sockeye's workers have left the group",
+        async () => (await admin.describeGroups([group])).groups[0]?.state === "Empty",
+        60_000,
+      ),
+    readAll: (count: number) => readAll(kafka.consumer({ groupId: `another-${topic}` }), topic, count),
+    /** Sockeye takes over; both are logged in, each at another gateway. */
+    start: async () => {
+      const settings = { MONGODB_URI: uri, KAFKA_TOPIC: topic, KAFKA_GROUP: group };
+      const server = await startServer("direct-v1", settings);
+      after(() => server.stop());
+      return {
+        server,
+        annHere: await logInAgain(server, kit, ann),
+        bobHere: await logInAgain(server, kit, bob),
+      };
+    },
+  };
+}
+
 /** The original's consumer: one document for each record, with the time of storing; then it commits. */
-async function storeAsNode(
+async function storeAndCommit(
   consumer: Consumer,
   topic: string,
   messages: Collection,
