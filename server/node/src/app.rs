@@ -54,14 +54,16 @@ pub async fn run(config: Config, role: Role) -> Result<(), String> {
         let storer = Storer { log: storage.log.clone(), store: storage.store.clone() };
         lifecycle.spawn("store", storer.run(lifecycle.stop()));
     }
-    match role {
-        Role::Worker => work(&config, storage, lifecycle).await,
-        Role::All | Role::Gateway => serve(&config, storage, lifecycle, clock).await,
-    }
+    let outcome = match role {
+        Role::Worker => work(&config, &storage, lifecycle).await,
+        Role::All | Role::Gateway => serve(&config, &storage, lifecycle, clock).await,
+    };
+    storage.close().await;
+    outcome
 }
 
 /// A worker, that is what little of one is not the storer.
-async fn work(config: &Config, storage: Storage, lifecycle: Lifecycle) -> Result<(), String> {
+async fn work(config: &Config, storage: &Storage, lifecycle: Lifecycle) -> Result<(), String> {
     let health = Health::new(storage.log.clone(), storage.store.clone(), None);
     let listener = listen(config, config.node.ops_port).await?;
     let bound = listener.local_addr().map_err(|error| error.to_string())?;
@@ -76,7 +78,7 @@ async fn work(config: &Config, storage: Storage, lifecycle: Lifecycle) -> Result
 
 async fn serve(
     config: &Config,
-    storage: Storage,
+    storage: &Storage,
     lifecycle: Lifecycle,
     clock: Arc<dyn Clock>,
 ) -> Result<(), String> {
@@ -90,7 +92,7 @@ async fn serve(
     let secret = secret::read_or_make(config.auth.jwt_secret.as_deref(), data_dir, &*entropy)?;
     let company = Company::open(config, &*entropy)?;
     let user_claim = contract.profile().user_claim;
-    let ports = ports(config, &storage, &company, &secret, user_claim, (clock.clone(), entropy))?;
+    let ports = ports(config, storage, &company, &secret, user_claim, (clock.clone(), entropy))?;
     let health = Health::new(ports.log.clone(), ports.store.clone(), Some(ports.bus.clone()));
     let chat = Arc::new(Chat::new(ports.clone(), bounds(config)));
 

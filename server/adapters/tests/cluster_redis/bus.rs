@@ -3,12 +3,12 @@
 use sockeye_adapters::bus::{RedisBus, redis::RedisBusOptions};
 use sockeye_core::ports::{Bus, BusEvent, Received};
 
-use super::nodes::{Node, ask, ended, prefix, redis, redis_url, until};
+use super::nodes::{Node, Temper::Patient, ask, ended, prefix, redis, redis_url, until};
 
 #[tokio::test]
 async fn events_reach_the_other_node_in_order_and_their_own_once() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
     let (mut at_a, mut at_b) = (a.subscribe().await, b.subscribe().await);
     a.bus.publish(ended(1)).await.unwrap();
     a.bus.publish(BusEvent::PresenceChanged).await.unwrap();
@@ -32,7 +32,7 @@ async fn events_reach_the_other_node_in_order_and_their_own_once() {
 #[tokio::test]
 async fn what_a_newer_version_says_is_ignored() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
     let mut at_b = b.subscribe().await;
     let channel = format!("{prefix}:events");
     for payload in
@@ -48,10 +48,10 @@ async fn what_a_newer_version_says_is_ignored() {
 #[tokio::test]
 async fn the_others_are_told_what_was_dropped_at_the_bound() {
     let (url, prefix) = (redis_url(), prefix());
-    let b = Node::start(&url, &prefix).await;
+    let b = Node::start(&url, &prefix, Patient).await;
     let mut at_b = b.subscribe().await;
     let options = RedisBusOptions { queue_len_max: 8, ..RedisBusOptions::default() };
-    let a = RedisBus::start(redis(&url, &prefix), options);
+    let a = RedisBus::start(redis(&url, &prefix, Patient), options);
     // On this thread, so nothing is sent meanwhile.
     for number in 0..100 {
         a.publish(ended(number)).await.unwrap();
@@ -65,7 +65,7 @@ async fn the_others_are_told_what_was_dropped_at_the_bound() {
 #[tokio::test]
 async fn flush_waits_until_everything_is_sent() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
     let mut at_b = b.subscribe().await;
     a.bus.publish(ended(1)).await.unwrap();
     a.bus.flush(std::time::Duration::from_secs(10)).await;
@@ -77,8 +77,8 @@ async fn flush_waits_until_everything_is_sent() {
 async fn a_password_is_used() {
     let server = super::server::RedisServer::start(&["--requirepass", "a-secret"]).await;
     let url = format!("redis://:a-secret@127.0.0.1:{}", server.port());
-    Node::start(&url, &prefix()).await;
-    let stranger = redis(&format!("redis://:wrong@127.0.0.1:{}", server.port()), &prefix());
+    Node::start(&url, &prefix(), Patient).await;
+    let stranger = redis(&format!("redis://:wrong@127.0.0.1:{}", server.port()), &prefix(), Patient);
     until("refusals", async || {
         let stats: String = ask(&url, &["INFO", "stats"]).await;
         !stats.contains("acl_access_denied_auth:0") && !stats.contains("acl_access_denied_auth:1\r")

@@ -9,10 +9,10 @@ use sockeye_core::{
     ports::Limiter,
 };
 
-use super::nodes::{ask, prefix, redis, redis_url};
+use super::nodes::{Temper::Patient, ask, prefix, redis, redis_url};
 
 async fn limiter(prefix: &str) -> RedisLimiter {
-    let redis = redis(&redis_url(), prefix);
+    let redis = redis(&redis_url(), prefix, Patient);
     redis.connected().await;
     RedisLimiter::new(
         redis,

@@ -21,8 +21,14 @@ use tokio::time::timeout;
 /// No condition takes this long, unless it never comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A short lease, so that tests are short.
-pub const LEASE_MS: u64 = 900;
+/// How long a node waits before it takes Redis, or Redis takes it, for dead.
+#[derive(Clone, Copy)]
+pub enum Temper {
+    /// Longer than a busy machine makes anybody wait: for tests in which nobody dies.
+    Patient,
+    /// For tests in which somebody does, so that they are short.
+    Hasty,
+}
 
 pub struct Random;
 
@@ -50,11 +56,16 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-pub fn redis(url: &str, prefix: &str) -> Redis {
+pub fn redis(url: &str, prefix: &str, temper: Temper) -> Redis {
+    let (connect_timeout_ms, response_timeout_ms) = match temper {
+        Temper::Patient => (10_000, 10_000),
+        Temper::Hasty => (500, 500),
+    };
     let options = RedisOptions {
         prefix: prefix.to_owned(),
+        connect_timeout_ms,
+        response_timeout_ms,
         probe_every_ms: 300,
-        response_timeout_ms: 500,
         reconnect_pause_max_ms: 200,
         ..RedisOptions::new(url)
     };
@@ -69,22 +80,22 @@ pub struct Node {
 
 impl Node {
     /// A node that reaches Redis.
-    pub async fn start(url: &str, prefix: &str) -> Self {
-        let node = Self::begin(url, prefix);
+    pub async fn start(url: &str, prefix: &str, temper: Temper) -> Self {
+        let node = Self::begin(url, prefix, temper, 700);
         reaches_redis(&node.bus).await;
         node
     }
 
-    pub fn begin(url: &str, prefix: &str) -> Self {
-        let redis = redis(url, prefix);
-        let options = RedisBusOptions { settle_ms: 700, ..RedisBusOptions::default() };
+    pub fn begin(url: &str, prefix: &str, temper: Temper, settle_ms: u64) -> Self {
+        let redis = redis(url, prefix, temper);
+        let options = RedisBusOptions { settle_ms, ..RedisBusOptions::default() };
         let bus = Arc::new(RedisBus::start(redis.clone(), options));
-        let options = RedisPresenceOptions {
-            lease_ms: LEASE_MS,
-            renew_every_ms: LEASE_MS / 3,
-            answer_within_ms: 300,
-            retry_after_ms: 100,
+        let (lease_ms, answer_within_ms) = match temper {
+            Temper::Patient => (60_000, 10_000),
+            Temper::Hasty => (900, 300),
         };
+        let options =
+            RedisPresenceOptions { lease_ms, renew_every_ms: 300, answer_within_ms, retry_after_ms: 100 };
         let presence = RedisPresence::start(redis.clone(), Arc::clone(&bus) as _, options);
         Self { redis, bus, presence }
     }

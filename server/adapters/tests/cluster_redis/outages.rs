@@ -10,7 +10,11 @@ use sockeye_core::{
 };
 
 use super::{
-    nodes::{Node, ended, prefix, redis, until},
+    nodes::{
+        Node,
+        Temper::{Hasty, Patient},
+        ask, ended, prefix, reaches_redis, redis, until,
+    },
     proxy::Proxy,
     server::RedisServer,
 };
@@ -21,7 +25,8 @@ const CHANGED: Received = Received::Event(BusEvent::PresenceChanged);
 async fn redis_dies_and_comes_back_without_its_data() {
     let mut server = RedisServer::start(&[]).await;
     let prefix = prefix();
-    let (a, b) = (Node::start(&server.url(), &prefix).await, Node::start(&server.url(), &prefix).await);
+    let (a, b) =
+        (Node::start(&server.url(), &prefix, Hasty).await, Node::start(&server.url(), &prefix, Hasty).await);
     a.presence.connect(user_id(1), device_id(1)).await.unwrap();
     b.presence.connect(user_id(2), device_id(2)).await.unwrap();
     assert_eq!(a.online().await, [user_id(1), user_id(2)]);
@@ -36,7 +41,7 @@ async fn redis_dies_and_comes_back_without_its_data() {
     }
     let (mut at_a, mut at_b) = (a.subscribe().await, b.subscribe().await);
     a.bus.publish(ended(7)).await.unwrap();
-    assert_eq!(at_a.next().await, Received::Event(ended(7)));
+    at_a.until(&Received::Event(ended(7))).await;
     a.presence.disconnect(user_id(1), device_id(1)).await.unwrap();
     until("the outage to be known", async || a.bus.check().await.is_err()).await;
 
@@ -55,7 +60,8 @@ async fn redis_dies_and_comes_back_without_its_data() {
 async fn a_silent_cut_heals_by_itself() {
     let server = RedisServer::start(&[]).await;
     let (proxy, prefix) = (Proxy::start(server.port()).await, prefix());
-    let (a, b) = (Node::start(&proxy.url(), &prefix).await, Node::start(&server.url(), &prefix).await);
+    let (a, b) =
+        (Node::start(&proxy.url(), &prefix, Hasty).await, Node::start(&server.url(), &prefix, Hasty).await);
     a.presence.connect(user_id(1), device_id(1)).await.unwrap();
     b.presence.connect(user_id(2), device_id(2)).await.unwrap();
     assert_eq!(a.online().await, [user_id(1), user_id(2)]);
@@ -64,7 +70,7 @@ async fn a_silent_cut_heals_by_itself() {
 
     a.presence.connect(user_id(3), device_id(3)).await.unwrap();
     a.bus.publish(ended(1)).await.unwrap();
-    assert_eq!(at_a.next().await, Received::Event(ended(1)));
+    at_a.until(&Received::Event(ended(1))).await;
     b.sees(&[user_id(2)]).await;
     a.sees(&[user_id(1), user_id(3)]).await;
     until("the cut to be known", async || a.bus.check().await.is_err()).await;
@@ -79,13 +85,48 @@ async fn a_silent_cut_heals_by_itself() {
     a.bus.check().await.unwrap();
 }
 
+/// A server out of memory answers, but keeps nothing new.
+#[tokio::test]
+async fn redis_refuses_to_write() {
+    let server = RedisServer::start(&[]).await;
+    let (url, prefix) = (server.url(), prefix());
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
+    b.presence.connect(user_id(2), device_id(2)).await.unwrap();
+    ask::<()>(&url, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    a.presence.connect(user_id(1), device_id(1)).await.unwrap();
+    assert_eq!(a.online().await, [user_id(1), user_id(2)]);
+    assert_eq!(b.online().await, [user_id(2)]);
+    ask::<()>(&url, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    b.sees(&[user_id(1), user_id(2)]).await;
+}
+
+/// Nodes are not back at the same moment: what waited is held back a little for those that are later.
+#[tokio::test]
+async fn a_node_that_is_back_later_gets_what_waited() {
+    let mut server = RedisServer::start(&[]).await;
+    let (proxy, prefix) = (Proxy::start(server.port()).await, prefix());
+    let a = Node::begin(&server.url(), &prefix, Hasty, 5_000);
+    reaches_redis(&a.bus).await;
+    let b = Node::start(&proxy.url(), &prefix, Hasty).await;
+    let mut at_b = b.subscribe().await;
+    proxy.cut();
+    server.kill();
+    until("the outage to be known", async || a.bus.check().await.is_err() && b.bus.check().await.is_err())
+        .await;
+    a.bus.publish(ended(1)).await.unwrap();
+    server.start_again().await;
+    reaches_redis(&a.bus).await;
+    proxy.mend();
+    at_b.until(&Received::Event(ended(1))).await;
+}
+
 /// A node may start before Redis does.
 #[tokio::test]
 async fn redis_is_not_there_at_first() {
     let mut server = RedisServer::start(&[]).await;
     server.kill();
     let (prefix, url) = (prefix(), server.url());
-    let (a, b) = (Node::begin(&url, &prefix), Node::begin(&url, &prefix));
+    let (a, b) = (Node::begin(&url, &prefix, Hasty, 700), Node::begin(&url, &prefix, Hasty, 700));
     let mut at_b = b.subscribe().await;
     a.presence.connect(user_id(1), device_id(1)).await.unwrap();
     a.bus.publish(ended(1)).await.unwrap();
@@ -101,7 +142,7 @@ async fn redis_is_not_there_at_first() {
 async fn limits_are_counted_per_node_meanwhile() {
     let mut server = RedisServer::start(&[]).await;
     let proxy = Proxy::start(server.port()).await;
-    let redis = redis(&proxy.url(), &prefix());
+    let redis = redis(&proxy.url(), &prefix(), Hasty);
     redis.connected().await;
     let limiter =
         RedisLimiter::new(redis.clone(), RedisLimiterOptions { alone_for_ms: 0, ..Default::default() });

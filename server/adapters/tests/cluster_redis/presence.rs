@@ -6,7 +6,11 @@ use sockeye_core::{
     ports::{BusEvent, Presence, Received},
 };
 
-use super::nodes::{Node, ask, prefix, redis_url, until};
+use super::nodes::{
+    Node,
+    Temper::{Hasty, Patient},
+    ask, prefix, redis_url, until,
+};
 
 const CHANGED: Received = Received::Event(BusEvent::PresenceChanged);
 
@@ -24,7 +28,7 @@ async fn keys(prefix: &str) -> Vec<String> {
 #[tokio::test]
 async fn nodes_see_each_others_users() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
     a.presence.connect(user_id(1), device_id(1)).await.unwrap();
     assert_eq!(b.online().await, users([1]));
     b.presence.connect(user_id(1), device_id(2)).await.unwrap();
@@ -40,7 +44,7 @@ async fn nodes_see_each_others_users() {
 #[tokio::test]
 async fn nodes_agree_however_far_one_is_behind() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
     let mut count = 0;
     for more in [1, 500, 20, 700, 5] {
         for number in count..count + more {
@@ -58,7 +62,7 @@ async fn nodes_agree_however_far_one_is_behind() {
 #[tokio::test]
 async fn a_node_that_died_is_offline_when_its_lease_ends_and_the_others_are_told() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Hasty).await, Node::start(&url, &prefix, Patient).await);
     a.presence.connect(user_id(1), device_id(1)).await.unwrap();
     b.presence.connect(user_id(2), device_id(2)).await.unwrap();
     assert_eq!(b.online().await, users([1, 2]));
@@ -75,7 +79,7 @@ async fn a_node_that_died_is_offline_when_its_lease_ends_and_the_others_are_told
 #[tokio::test]
 async fn a_node_that_leaves_is_offline_at_once_and_leaves_nothing() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
     a.presence.connect(user_id(1), device_id(1)).await.unwrap();
     b.presence.connect(user_id(2), device_id(2)).await.unwrap();
     let mut at_b = b.subscribe().await;
@@ -94,7 +98,7 @@ async fn a_node_that_leaves_is_offline_at_once_and_leaves_nothing() {
 #[tokio::test]
 async fn what_redis_lost_is_written_again() {
     let (url, prefix) = (redis_url(), prefix());
-    let (a, b) = (Node::start(&url, &prefix).await, Node::start(&url, &prefix).await);
+    let (a, b) = (Node::start(&url, &prefix, Patient).await, Node::start(&url, &prefix, Patient).await);
     for number in 0..50 {
         a.presence.connect(user_id(number), device_id(number)).await.unwrap();
     }

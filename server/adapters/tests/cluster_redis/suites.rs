@@ -9,7 +9,7 @@ use sockeye_adapters::{
 };
 use sockeye_core::ports::{Bus, Limiter, Presence};
 
-use super::nodes::{prefix, reaches_redis, redis, redis_url};
+use super::nodes::{Temper::Patient, prefix, reaches_redis, redis, redis_url};
 
 struct Shared {
     prefix: String,
@@ -22,7 +22,7 @@ impl Shared {
 
     async fn bus(&self) -> Arc<RedisBus> {
         let options = RedisBusOptions { subscriber_len_max: 64, ..RedisBusOptions::default() };
-        let bus = Arc::new(RedisBus::start(redis(&redis_url(), &self.prefix), options));
+        let bus = Arc::new(RedisBus::start(redis(&redis_url(), &self.prefix, Patient), options));
         reaches_redis(&bus).await;
         bus
     }
@@ -38,16 +38,20 @@ impl Fixture<dyn Bus> for Shared {
 #[async_trait]
 impl Fixture<dyn Presence> for Shared {
     async fn open(&self) -> Arc<dyn Presence> {
-        let redis = redis(&redis_url(), &self.prefix);
+        let redis = redis(&redis_url(), &self.prefix, Patient);
         redis.connected().await;
-        Arc::new(RedisPresence::start(redis, self.bus().await, RedisPresenceOptions::default()))
+        Arc::new(RedisPresence::start(
+            redis,
+            self.bus().await,
+            RedisPresenceOptions { answer_within_ms: 10_000, ..Default::default() },
+        ))
     }
 }
 
 #[async_trait]
 impl Fixture<dyn Limiter> for Shared {
     async fn open(&self) -> Arc<dyn Limiter> {
-        let redis = redis(&redis_url(), &self.prefix);
+        let redis = redis(&redis_url(), &self.prefix, Patient);
         redis.connected().await;
         // A busy machine is no reason to count elsewhere, here.
         let options = RedisLimiterOptions { answer_within_ms: 10_000, ..RedisLimiterOptions::default() };

@@ -54,6 +54,8 @@ const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 pub struct Storage {
     pub log: Arc<dyn MessageLog>,
     pub store: Arc<dyn Store>,
+    /// The store, when it is MongoDB.
+    mongo: Option<Arc<MongoStore>>,
 }
 
 /// What connects a gateway to its clients and to other gateways.
@@ -87,16 +89,31 @@ impl Storage {
                 named("the message log", EmbeddedLog::open(dir, clock.clone(), options).map(Arc::new))?
             }
         };
-        let store: Arc<dyn Store> = match &config.mongodb {
-            Some(mongodb) => Arc::new(open_mongo(config, mongodb).await?),
+        let (store, mongo): (Arc<dyn Store>, _) = match &config.mongodb {
+            Some(mongodb) => {
+                let mongo = Arc::new(open_mongo(config, mongodb).await?);
+                (mongo.clone(), Some(mongo))
+            }
             None => {
                 let options = SqliteStoreOptions::default();
-                named("the store", SqliteStore::open(dir, clock, options).map(Arc::new))?
+                (named("the store", SqliteStore::open(dir, clock, options).map(Arc::new))?, None)
             }
         };
-        let storage = Self { log, store };
-        storage.refuse_younger_log().await?;
-        Ok(storage)
+        let storage = Self { log, store, mongo };
+        match storage.refuse_younger_log().await {
+            Ok(()) => Ok(storage),
+            Err(problem) => {
+                storage.close().await;
+                Err(problem)
+            }
+        }
+    }
+
+    /// When nobody asks any more.
+    pub async fn close(&self) {
+        if let Some(mongo) = &self.mongo {
+            mongo.close().await;
+        }
     }
 
     /// A log that is behind its store would give out places that are taken.
@@ -224,7 +241,9 @@ pub async fn migrate(config: &Config) -> Result<Vec<String>, String> {
     }
     if let Some(mongodb) = &config.mongodb {
         let store = open_mongo(config, mongodb).await?;
-        done.extend(named("MongoDB", store.migrate().await)?);
+        let migrated = named("MongoDB", store.migrate().await);
+        store.close().await;
+        done.extend(migrated?);
     }
     Ok(done)
 }

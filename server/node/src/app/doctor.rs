@@ -104,7 +104,9 @@ async fn mongodb(config: &Config, report: &mut Report) {
         Ok(store) => store,
         Err(error) => return report.fail(PART, error),
     };
-    match timeout(ANSWER_WITHIN, store.describe()).await {
+    let described = timeout(ANSWER_WITHIN, store.describe()).await;
+    store.close().await;
+    match described {
         Ok(Ok(found)) => {
             let set = found.replica_set.as_deref().unwrap_or("none");
             report.ok(

@@ -30,9 +30,10 @@ pub(super) async fn receive(redis: Redis, inlet: Arc<Inlet>) {
             Ok((sink, stream)) => {
                 pause.reset();
                 away_told = false;
-                inlet.listens(Some(sink));
-                // After the subscription, so that whoever asks now misses nothing that comes later.
+                // After the subscription: whoever asks now misses nothing that comes later. Before `check` finds that
+                // events arrive: whoever subscribes after that has lost none.
                 inlet.lost();
+                inlet.listens(Some(sink));
                 let why = tokio::select! {
                     why = hear(&redis, &inlet, stream) => why,
                     why = watch_over(&redis, &inlet) => why.to_string(),

@@ -67,11 +67,19 @@ struct Shared {
     mine: std::sync::Mutex<Mine>,
     /// Held while Redis is written, so that writes do not overtake each other.
     writing: Mutex<()>,
-    /// The version of this node's users that Redis has.
-    written: watch::Sender<u64>,
+    /// How writing goes.
+    written: watch::Sender<Progress>,
     changed: Notify,
     others: Mutex<Others>,
     left: AtomicBool,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// The version of this node's users that Redis has.
+    version: u64,
+    /// The last write was refused or had no answer.
+    fails: bool,
 }
 
 impl RedisPresence {
@@ -170,7 +178,10 @@ impl Shared {
             return;
         }
         let mut written = self.written.subscribe();
-        if timeout(self.answer_within(), written.wait_for(|&it| it >= version)).await.is_err() {
+        if timeout(self.answer_within(), written.wait_for(|it| it.version >= version || it.fails))
+            .await
+            .is_err()
+        {
             self.redis.doubt();
         }
     }
@@ -187,7 +198,7 @@ impl Shared {
             let done = self.scripts.write(&self.redis, self.answer_within(), &write).await;
             match done {
                 Ok(Written::Done { was_dead }) => {
-                    self.written.send_replace(version);
+                    self.written.send_replace(Progress { version, fails: false });
                     if was_dead || (whole && version > 0) {
                         self.tell().await;
                     }
@@ -202,6 +213,7 @@ impl Shared {
                 Err(error) => {
                     // It may have been written or not.
                     self.mine().write_all();
+                    self.written.send_modify(|it| it.fails = true);
                     return Err(error);
                 }
             }
@@ -233,11 +245,10 @@ impl Shared {
     /// Keeps what is known of the others young, and tells this node's subscribers when it has become too old to be true.
     async fn look_after(&self) {
         let mut others = self.others.lock().await;
-        let known = !others.is_empty();
         self.look(&mut others).await;
-        let forgotten = known && others.is_empty();
+        let forgot = others.forgot();
         drop(others);
-        if forgotten {
+        if forgot {
             self.tell().await;
         }
     }

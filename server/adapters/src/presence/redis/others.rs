@@ -15,6 +15,8 @@ use super::{mine::Change, scripts::News};
 pub(super) struct Others {
     nodes: HashMap<String, Node>,
     answered_at: Option<Instant>,
+    /// Users were forgotten, and nobody was told yet.
+    forgot: bool,
 }
 
 pub(super) struct Node {
@@ -51,12 +53,18 @@ impl Others {
     /// Forgets everything when the last answer is older than a lease: it would have to be renewed since.
     pub(super) fn expire(&mut self, lease: Duration, now: Instant) {
         if self.answered_at.is_some_and(|at| now > at + lease) {
-            *self = Self::default();
+            let forgot = self.forgot || !self.is_empty();
+            *self = Self { forgot, ..Self::default() };
             metrics::gauge!("sockeye_presence_other_nodes").set(0);
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether users were forgotten since this was asked last.
+    pub(super) fn forgot(&mut self) -> bool {
+        std::mem::take(&mut self.forgot)
+    }
+
+    fn is_empty(&self) -> bool {
         self.nodes.values().all(|node| node.users.is_empty())
     }
 
@@ -110,5 +118,8 @@ mod tests {
         assert!(!others.is_empty());
         others.expire(lease, now + lease + Duration::from_millis(1));
         assert!(others.is_empty());
+        assert!(others.forgot());
+        others.expire(lease, now + lease * 3);
+        assert!(!others.forgot(), "once");
     }
 }

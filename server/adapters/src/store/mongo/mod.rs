@@ -77,6 +77,12 @@ impl MongoStore {
         })
     }
 
+    /// Ends what the driver has under way; nothing can be asked afterwards. For a process that stops: the driver's own
+    /// farewell, when the last handle is dropped, would meet a runtime that is going away.
+    pub async fn close(&self) {
+        self.client.clone().shutdown().immediate(true).await;
+    }
+
     fn users(&self) -> Collection<Document> {
         self.database.collection(names::USERS)
     }
