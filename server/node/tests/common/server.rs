@@ -3,13 +3,12 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::ExitStatus,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use tempfile::TempDir;
 
-use super::{Addresses, Contract, Dial, Node, Person, Shape, text_setting};
+use super::{Addresses, Contract, Dial, Exit, Node, Person, Shape, text_setting};
 
 /// A running server; stopped, hard, when dropped. Fails the test if the server ever panicked.
 pub struct Server {
@@ -23,14 +22,6 @@ pub struct Server {
     shape: Shape,
     migrated: bool,
     home: TempDir,
-}
-
-/// How processes that were expected to end ended, and all they said.
-#[derive(Debug)]
-pub struct Exit {
-    /// The first that is no success, if any.
-    pub status: ExitStatus,
-    pub said: String,
 }
 
 /// For names and addresses that this test process has not used yet.
@@ -72,6 +63,8 @@ impl Server {
 
     /// The same, of this shape whatever was chosen.
     pub fn shaped(shape: Shape, settings: &[(&str, &str)]) -> Self {
+        // The HTTP client asks for one, though nothing here is encrypted. The only error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let home = tempfile::tempdir().expect("a temporary directory");
         let binary = own_binary(&home);
         let parts = if shape == Shape::Cluster { &CLUSTER[..] } else { &ALONE };
@@ -130,23 +123,7 @@ impl Server {
 
     /// Runs `sockeye COMMAND` with the first process's settings, some of them changed or (`None`) taken away.
     pub async fn command(&self, command: &'static str, changes: &[(&str, Option<&str>)]) -> Exit {
-        let like = &self.nodes[0];
-        let home = tempfile::tempdir().expect("a temporary directory");
-        let mut node = Node {
-            name: "command",
-            role: Some(command),
-            address: like.address,
-            settings: like.settings.clone(),
-            binary: like.binary.clone(),
-            home: home.path().to_owned(),
-            process: None,
-        };
-        for (name, value) in changes {
-            node.set(name, *value);
-        }
-        node.spawn();
-        let status = node.end().await;
-        Exit { status, said: node.log() }
+        self.nodes[0].command(command, changes).await
     }
 
     /// `kill -9` of every process: no code of the server runs any more.
