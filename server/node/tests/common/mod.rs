@@ -14,9 +14,9 @@ use std::{future::Future, time::Duration};
 pub use addresses::Addresses;
 pub use client::{Client, ConnectError, Dial, Event, Memory, Transport};
 pub use line::{RawSocket, open_socket};
-pub use node::Node;
+pub use node::{Exit, Node};
 pub use person::{Answer, Contract, Person};
-pub use server::{Exit, Server};
+pub use server::Server;
 pub use shape::{Shape, embedded_only};
 
 /// How long anything may take before a test says that it does not happen. Far more than it needs on a busy machine.

@@ -25,6 +25,14 @@ pub struct Node {
     pub process: Option<Child>,
 }
 
+/// How processes that were expected to end ended, and all they said.
+#[derive(Debug)]
+pub struct Exit {
+    /// The first that is no success, if any.
+    pub status: ExitStatus,
+    pub said: String,
+}
+
 impl Node {
     pub fn spawn(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
@@ -87,6 +95,26 @@ impl Node {
         let status = soon("the process ends", process.wait()).await.expect("its end can be awaited");
         self.process = None;
         status
+    }
+
+    /// Runs `sockeye COMMAND` with its settings, some of them changed or (`None`) taken away.
+    pub async fn command(&self, command: &'static str, changes: &[(&str, Option<&str>)]) -> Exit {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut node = Self {
+            name: "command",
+            role: Some(command),
+            address: self.address,
+            settings: self.settings.clone(),
+            binary: self.binary.clone(),
+            home: home.path().to_owned(),
+            process: None,
+        };
+        for (name, value) in changes {
+            node.set(name, *value);
+        }
+        node.spawn();
+        let status = node.end().await;
+        Exit { status, said: node.log() }
     }
 
     /// Everything it has logged, over all its runs.
