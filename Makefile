@@ -41,6 +41,8 @@ test: test-rust test-cluster test-protocol test-contracts test-demo test-faults-
 # One set of features for all, so that nothing is built twice.
 FEATURES := sockeye-adapters/services,sockeye-bench/services
 CARGO_TEST := cargo test --workspace --locked --features $(FEATURES)
+STORIES := stories_cluster stories_accounts stories_messages stories_presence stories_process stories_proof stories_recovery \
+  order properties abuse_http abuse_socket crash
 BIN := $(abspath $(TARGET))/debug/sockeye
 PLANTED := $(abspath $(TARGET))/planted/sockeye
 PROTOCOL := cd protocol-tests && SOCKEYE_BIN=$(BIN) CHROMIUM="$$(../scripts/chromium)"
@@ -62,7 +64,7 @@ test-rust: test-build $(DEMO)/dist/index.html bench/peer/node_modules/.installed
 
 # The stories again, on two gateways and a worker.
 test-cluster: test-build
-	SOCKEYE_TEST_SHAPE=cluster $(SERVERS) $(CARGO_TEST) $(STORIES:%=--test %) -- --test-threads 2
+	SOCKEYE_TEST_SHAPE=cluster $(SERVERS) $(CARGO_TEST) $(STORIES:%=--test %) -- --include-ignored --test-threads 2
 
 # The suite must pass against the Node server it describes, then against ours.
 test-protocol: test-tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.installed
