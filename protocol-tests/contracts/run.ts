@@ -6,7 +6,8 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { realServers } from "../lib/real-servers.ts";
 
-const TEST_TIMEOUT_MS = 90_000;
+/** Of a test, and of a whole file. The cluster is several processes and real servers, on two cores perhaps. */
+const TIMEOUT_MS = { embedded: 90_000, cluster: 300_000 };
 
 const { values, positionals } = parseArgs({
   options: { shape: { type: "string", default: process.env.SOCKEYE_TEST_SHAPE ?? "embedded" } },
@@ -22,7 +23,7 @@ const all = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8"
   .filter((name) => name.endsWith(".test.ts"))
   .map((name) => join(import.meta.dirname, name));
 const files = positionals.length ? positionals : all.sort();
-const options = ["--import", "tsx", "--test", "--test-concurrency=2", `--test-timeout=${TEST_TIMEOUT_MS}`];
+const options = ["--import", "tsx", "--test", "--test-concurrency=2", `--test-timeout=${TIMEOUT_MS[shape]}`];
 const tests = spawn(process.execPath, [...options, ...files], {
   cwd: root,
   stdio: "inherit",
