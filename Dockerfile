@@ -15,10 +15,10 @@ RUN npm run build
 # The release is spelled out so that the toolchain of the image is the one of rust-toolchain.toml, which is not copied:
 # rustup would download it again, with components that only developers use.
 FROM rust:1.95.0-slim-bookworm AS build
-# librdkafka is built with cmake, its OpenSSL with perl and make. Versions are those of the base image's Debian release.
+# librdkafka and its OpenSSL are built with make and perl. Versions are those of the base image's Debian release.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends cmake g++ make perl pkg-config \
+ && apt-get install -y --no-install-recommends g++ make perl pkg-config \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./

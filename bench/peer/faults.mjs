@@ -8,6 +8,7 @@ export function faulty(kind, deliver) {
   const faults = {
     none: deliver,
     hide: deliver,
+    forget: deliver,
     lose: (...args) => count++ % EVERY !== 0 && deliver(...args),
     double: (...args) => {
       deliver(...args);

@@ -5,19 +5,24 @@ import { objectId } from "./object-id.mjs";
 export class MessageLog {
   #file;
   #grouped;
+  #rememberedMax;
   #sync;
   #waiting = [];
   #writing = null;
   #conversations = new Map();
 
-  /** fsync: "grouped" (all that wait share one write and fdatasync), "each" (one per message) or "none". */
-  static async open(path, fsync) {
+  /**
+   * fsync: "grouped" (all that wait share one write and fdatasync), "each" (one per message) or "none".
+   * rememberedMax: messages of a conversation in its history; what comes later is forgotten.
+   */
+  static async open(path, fsync, rememberedMax = Number.POSITIVE_INFINITY) {
     if (!["grouped", "each", "none"].includes(fsync)) throw new Error(`PEER_FSYNC=${fsync} is not known`);
-    return new MessageLog(await open(path, "a"), fsync);
+    return new MessageLog(await open(path, "a"), fsync, rememberedMax);
   }
 
-  constructor(file, fsync) {
+  constructor(file, fsync, rememberedMax) {
     this.#file = file;
+    this.#rememberedMax = rememberedMax;
     this.#grouped = fsync !== "each";
     this.#sync = fsync !== "none";
   }
@@ -44,7 +49,7 @@ export class MessageLog {
   }
 
   history(a, b) {
-    return this.#conversations.get(key(a, b)) ?? [];
+    return (this.#conversations.get(key(a, b)) ?? []).slice(0, this.#rememberedMax);
   }
 
   async close() {

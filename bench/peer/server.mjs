@@ -19,7 +19,8 @@ const settings = {
 };
 
 const accounts = new Accounts(settings.secret);
-const log = await MessageLog.open(join(settings.dataDir, "messages.jsonl"), settings.fsync);
+const rememberedMax = settings.fault === "forget" ? 5 : undefined;
+const log = await MessageLog.open(join(settings.dataDir, "messages.jsonl"), settings.fsync, rememberedMax);
 const http = createServer((request, response) => answerRest(request, response, { accounts, log }));
 const io = new Server(http, { pingInterval: 5000, pingTimeout: 20000 });
 const presence = new Presence(io, settings.presenceEveryMs, settings.fault === "hide" ? 1 : 0);

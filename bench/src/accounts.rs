@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::errors::Failure;
+use crate::target::Target;
 
 /// A signed-in user.
 #[derive(Debug, Clone)]
@@ -14,32 +15,36 @@ pub(crate) struct Account {
     pub(crate) token: String,
 }
 
-/// Makes `count` users, `sign_ups_max` at a time; the order of the result is the order of their numbers.
+/// Makes `count` users, `sign_ups_max` at a time, at all gateways in turn; the order of the result is the order of their numbers.
 ///
 /// Fails on the first refusal: limits must be raised for the tool's address, or nothing can be measured.
 pub(crate) async fn make(
-    url: &str,
+    target: &Target,
     run: &str,
     count: u32,
     sign_ups_max: usize,
 ) -> Result<Vec<Account>, Failure> {
     let http = Client::new();
     stream::iter(0..count)
-        .map(|number| make_one(&http, url, run, number))
+        .map(|number| make_one(&http, target.url(number as usize), run, number))
         .buffered(sign_ups_max)
         .try_collect()
         .await
 }
 
-/// The texts of the messages between the account and user `other`, oldest first.
+/// The texts of the messages between the account and user `other`, oldest first; of the newest `newest` at most, if
+/// the server knows `limit`.
 pub(crate) async fn history(
     http: &Client,
     url: &str,
     account: &Account,
     other: &str,
+    newest: Option<u32>,
 ) -> Result<Vec<String>, Failure> {
-    let request =
-        http.get(format!("{url}/api/messages/{other}")).header("cookie", format!("token={}", account.token));
+    let limit = newest.map_or_else(String::new, |newest| format!("?limit={newest}"));
+    let request = http
+        .get(format!("{url}/api/messages/{other}{limit}"))
+        .header("cookie", format!("token={}", account.token));
     let answer: History = json_of("reading history", 200, request).await?;
     Ok(answer.data.into_iter().map(|message| message.text.unwrap_or_default()).collect())
 }

@@ -19,6 +19,8 @@ use crate::session::{self, Book, Role, Shared};
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) account: Account,
+    /// The gateway it connects to.
+    pub(crate) url: String,
     pub(crate) role: Role,
     pub(crate) plan: Plan,
 }
@@ -36,18 +38,17 @@ pub(crate) struct Crew {
 impl Crew {
     /// Connects everyone, `handshakes_max` at a time; each session starts as soon as it is connected.
     pub(crate) async fn assemble(
-        url: &str,
         members: Vec<Member>,
         handshakes_max: usize,
         shared: Arc<Shared>,
     ) -> Result<Self, Failure> {
         let (stop, stopped) = watch::channel(false);
         let connected: Vec<(JoinHandle<Book>, u64)> = stream::iter(members)
-            .map(|Member { account, role, plan }| {
+            .map(|Member { account, url, role, plan }| {
                 let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
                 async move {
                     let start = Instant::now();
-                    let connection = Connection::open(url, &account).await?;
+                    let connection = Connection::open(&url, &account).await?;
                     let took_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
                     let session = session::live(connection, role, plan, shared, stopped);
                     Ok::<_, Failure>((tokio::spawn(session), took_us))

@@ -1,50 +1,32 @@
-//! The server's memory and CPU at the turning points of a scenario.
-
-use serde::Serialize;
+//! Memory and CPU of all processes at the turning points of a scenario.
 
 use crate::errors::{Failure, Tally};
 use crate::process::Process;
+use crate::target::{Role, Target};
+use crate::usage::{ProcessUsage, Usage, Usages};
 
-/// Reads a process at each turning point; reads nothing when no process is known.
+/// Reads every known process at each turning point; reads nothing when none is known.
 #[derive(Debug)]
 pub(crate) struct Gauge {
-    process: Option<Process>,
-    usage: Usage,
-    cpu_mark: f64,
-    connections: u64,
+    meters: Vec<Meter>,
     lost: Option<Failure>,
 }
 
-/// What the server's process used. Memory in KiB, resident.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Usage {
-    /// Before anything was asked of it.
-    pub(crate) rss_start_kib: u64,
-    /// Users signed up, nobody connected.
-    pub(crate) rss_before_kib: u64,
-    /// Everybody connected.
-    pub(crate) rss_connected_kib: u64,
-    /// At the end of the load or the hold, everybody still connected.
-    pub(crate) rss_loaded_kib: u64,
-    /// Everybody gone.
-    pub(crate) rss_after_kib: u64,
-    pub(crate) rss_peak_kib: u64,
-    /// (connected - before) / connections.
-    pub(crate) rss_per_connection_kib: f64,
-    /// (loaded - before) / connections: with the buffers that heartbeats and messages have grown, and, under load,
-    /// with the messages the server keeps in memory.
-    pub(crate) rss_per_connection_loaded_kib: f64,
-    /// While connecting, settling included.
-    pub(crate) connecting_cpu_seconds: f64,
-    /// During the load or the hold, until the last message was answered and received.
-    pub(crate) load_cpu_seconds: f64,
-    /// Acknowledged messages per CPU second of the load.
-    pub(crate) messages_per_cpu_second: Option<f64>,
+#[derive(Debug)]
+struct Meter {
+    process: Process,
+    so_far: ProcessUsage,
+    cpu_mark: f64,
 }
 
 impl Gauge {
-    pub(crate) fn new(process: Option<Process>) -> Self {
-        Self { process, usage: Usage::default(), cpu_mark: 0.0, connections: 0, lost: None }
+    pub(crate) fn new(target: &Target) -> Self {
+        let meter = |watched: &crate::target::Watched| Meter {
+            process: watched.process.clone(),
+            so_far: ProcessUsage { name: watched.name.clone(), role: watched.role, usage: Usage::default() },
+            cpu_mark: 0.0,
+        };
+        Self { meters: target.processes.iter().map(meter).collect(), lost: None }
     }
 
     pub(crate) fn starts(&mut self) {
@@ -62,9 +44,12 @@ impl Gauge {
         });
     }
 
-    /// Everybody is, all `connections`.
-    pub(crate) fn connected(&mut self, connections: u64) {
-        self.connections = connections;
+    /// Everybody is: so many at each gateway, in the order of their addresses.
+    pub(crate) fn connected(&mut self, connections: &[u64]) {
+        let gateways = self.meters.iter_mut().filter(|meter| meter.so_far.role == Role::Gateway);
+        for (meter, &connections) in gateways.zip(connections) {
+            meter.so_far.usage.connections = connections;
+        }
         self.read(|process, usage, cpu_mark| {
             usage.connecting_cpu_seconds = process.cpu_seconds()? - *cpu_mark;
             usage.rss_connected_kib = process.rss_kib()?;
@@ -95,35 +80,22 @@ impl Gauge {
         });
     }
 
-    /// `None` when no process was to be measured, or when it was gone at some point, which is an error.
+    /// `None` when no process was to be measured, or when one was gone at some point, which is an error.
     /// `messages`: how many the load acknowledged, if it had any.
-    pub(crate) fn usage(&self, messages: Option<u64>, errors: &mut Tally) -> Option<Usage> {
-        self.process.as_ref()?;
+    pub(crate) fn usages(&self, messages: Option<u64>, errors: &mut Tally) -> Option<Usages> {
         if let Some(lost) = &self.lost {
             errors.add("server process gone", lost.to_string());
             return None;
         }
-        let cpu = self.usage.load_cpu_seconds;
-        let messages_per_cpu_second = messages.filter(|_| cpu > 0.0).map(|messages| exact(messages) / cpu);
-        let per_connection = |rss_kib: u64| {
-            (exact(rss_kib) - exact(self.usage.rss_before_kib)) / exact(self.connections.max(1))
-        };
-        Some(Usage {
-            messages_per_cpu_second,
-            rss_per_connection_kib: per_connection(self.usage.rss_connected_kib),
-            rss_per_connection_loaded_kib: per_connection(self.usage.rss_loaded_kib),
-            ..self.usage.clone()
-        })
+        let processes: Vec<_> = self.meters.iter().map(|meter| meter.so_far.clone()).collect();
+        (!processes.is_empty()).then(|| Usages::new(processes, messages))
     }
 
-    fn read(&mut self, read: impl FnOnce(&Process, &mut Usage, &mut f64) -> Result<(), Failure>) {
-        if let (Some(process), None) = (&self.process, &self.lost) {
-            self.lost = read(process, &mut self.usage, &mut self.cpu_mark).err();
+    fn read(&mut self, read: impl Fn(&Process, &mut Usage, &mut f64) -> Result<(), Failure>) {
+        for Meter { process, so_far, cpu_mark } in &mut self.meters {
+            if self.lost.is_none() {
+                self.lost = read(process, &mut so_far.usage, cpu_mark).err();
+            }
         }
     }
-}
-
-/// A count as a float: exact below 2^53, which no count here reaches.
-pub(crate) fn exact(count: u64) -> f64 {
-    count as f64
 }

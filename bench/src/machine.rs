@@ -20,6 +20,8 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) memory_gib: u64,
     pub(crate) kernel: String,
+    /// Average of the last minute before the run, of this machine: what else it was busy with.
+    pub(crate) load_average: Option<f64>,
     pub(crate) rustc: String,
     pub(crate) node: String,
     /// A 200-byte append with fdatasync where the servers keep their data, before the first of them starts: part of
@@ -27,6 +29,25 @@ pub(crate) struct Machine {
     pub(crate) fdatasync: Option<Percentiles>,
     /// How this tool was built: a debug build measures itself.
     pub(crate) tool_profile: &'static str,
+}
+
+impl Machine {
+    /// In words, one line each.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let Self { cores, cpu, memory_gib, kernel, load_average, rustc, node, fdatasync, tool_profile } =
+            self;
+        let mut words = vec![
+            format!("{cores} cores ({cpu}), {memory_gib} GiB, Linux {kernel}"),
+            format!("{rustc}; node {node}; load tool: {tool_profile} build, on the same cores"),
+        ];
+        if let Some(load) = load_average {
+            words.push(format!("load average before the run: {load:.2}"));
+        }
+        if let Some(Percentiles { p50_ms, p90_ms, .. }) = fdatasync {
+            words.push(format!("append + fdatasync of 200 bytes: p50 {p50_ms:.2}  p90 {p90_ms:.2} ms"));
+        }
+        words
+    }
 }
 
 /// `scratch`: where the servers will keep their data, if known.
@@ -40,6 +61,9 @@ pub(crate) fn describe(scratch: Option<&Path>) -> Result<Machine, Failure> {
             .map_or(0, |kib| (kib + (1 << 19)) >> 20),
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
             .map_or_else(|_| unknown(), |text| text.trim().to_owned()),
+        load_average: fs::read_to_string("/proc/loadavg")
+            .ok()
+            .and_then(|text| text.split_whitespace().next()?.parse().ok()),
         rustc: version("rustc"),
         node: version("node"),
         fdatasync: fdatasync.flatten(),

@@ -141,7 +141,7 @@ mod tests {
     fn load(more: &[&str]) -> Load {
         let args = Args::try_parse_from(["bench", "send"].iter().chain(more)).expect("valid arguments");
         let Command::Send(one) = args.command else { panic!("send was asked for") };
-        one.load
+        one.load()
     }
 
     #[tokio::test]

@@ -43,10 +43,24 @@ pub(crate) struct Progress {
     pub(crate) answered: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) received: AtomicU64,
+    /// Of each sender: its last accepted message, counted from 1; 0 when none was.
+    pub(crate) accepted_until: Vec<AtomicU64>,
     pub(crate) changed: Notify,
 }
 
 impl Progress {
+    pub(crate) fn new(senders: u32) -> Self {
+        Self { accepted_until: (0..senders).map(|_| AtomicU64::new(0)).collect(), ..Self::default() }
+    }
+
+    fn accept(&self, sender: Option<u32>, seq: u32) {
+        let until = sender.and_then(|sender| self.accepted_until.get(sender as usize));
+        if let Some(until) = until {
+            until.fetch_max(u64::from(seq) + 1, Ordering::SeqCst);
+        }
+        self.count(&self.accepted);
+    }
+
     fn count(&self, what: &AtomicU64) {
         what.fetch_add(1, Ordering::SeqCst);
         self.changed.notify_one();

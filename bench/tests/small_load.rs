@@ -24,7 +24,7 @@ fn the_server_takes_a_small_load_without_an_error() {
         return;
     };
     let (output, report) =
-        small_load(&["--subjects", "sockeye", "--sockeye-bin", &binary, "--in-flight", "8"]);
+        small_load(&["--subjects", "embedded", "--sockeye-bin", &binary, "--in-flight", "8"]);
     assert_clean(&output, &report);
 }
 
@@ -40,16 +40,19 @@ fn idle_connections_are_held_without_an_error() {
 fn every_planted_fault_is_caught() {
     install_peer();
     let faults = [
-        ("flood", "lose", "missing"),
-        ("flood", "double", "doubled"),
-        ("flood", "reorder", "reordered"),
+        ("pipeline", "lose", "missing"),
+        ("pipeline", "double", "doubled"),
+        ("pipeline", "reorder", "reordered"),
+        ("pipeline", "forget", "not stored"),
         ("idle", "hide", "presence wrong"),
     ];
     for (scenario, fault, kind) in faults {
         let fault = format!("PEER_FAULT={fault}");
         let more = ["--subjects", "peer", "--peer-env", &fault, "--in-flight", "4"];
-        let (output, report) =
-            run(scenario, &[&more[..], &["--drain-seconds", "2", "--seconds", "2"]].concat());
+        let (output, report) = run(
+            scenario,
+            &[&more[..], &["--drain-seconds", "2", "--store-seconds", "2", "--seconds", "2"]].concat(),
+        );
         assert!(!output.status.success(), "{fault} must fail the run");
         let count = &report["reports"][0]["errors"]["by_kind"][kind];
         assert!(count.as_u64() >= Some(1), "{fault} must be told as {kind}: {report:#}");
@@ -57,7 +60,7 @@ fn every_planted_fault_is_caught() {
 }
 
 fn small_load(more: &[&str]) -> (Output, Value) {
-    run("flood", more)
+    run("pipeline", more)
 }
 
 /// 20 connections; with 5 senders and 200 messages, if the scenario sends.

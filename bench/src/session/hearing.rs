@@ -90,7 +90,7 @@ impl Heard {
             Err(words) => Err(words),
         };
         if outcome.is_ok() {
-            shared.progress.count(&shared.progress.accepted);
+            shared.progress.accept(self.sender, seq);
             self.acked.insert(seq);
         }
         shared.progress.count(&shared.progress.answered);

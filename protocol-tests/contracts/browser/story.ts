@@ -1,11 +1,11 @@
 /** Two people chat in a real Chromium: sign-up to log-out, with the browser's own cookies and CORS. */
 import assert from "node:assert/strict";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { eventually } from "../../lib/wait.ts";
 import type { Deployment } from "../lib/browser-http.ts";
 import type { Message } from "../lib/frontend-direct.ts";
 import { dataUrl } from "../lib/images.ts";
 import { type Contract, type Server, startServer } from "../lib/server.ts";
-import { eventually } from "../lib/wait.ts";
 import { pageFiles, pageFolder, serveSite } from "./site.ts";
 
 /** The driver as the test sees it from outside the page. */
@@ -87,22 +87,29 @@ export async function browserStory(contract: Contract, deployment: Deployment): 
   const cross = deployment === "cross-origin";
   const cleanup: (() => Promise<void>)[] = [];
   try {
-    const site = await serveSite();
-    cleanup.push(() => site.close());
+    // A page for each of the two people, whose server is another gateway when there are several.
+    const sites = [await serveSite(), await serveSite()] as const;
+    for (const site of sites) cleanup.push(() => site.close());
+    const origins: Addresses = [sites[0].origin, sites[1].origin];
     const folder = await pageFolder(await pageFiles(contract, ""));
     cleanup.push(() => folder.remove());
     const server = await startServer(
       contract,
-      cross ? { CORS_ORIGINS: `http://localhost:5173,${site.origin}` } : { SOCKEYE_STATIC_DIR: folder.path },
+      cross ? { CORS_ORIGINS: origins.join() } : { SOCKEYE_STATIC_DIR: folder.path },
     );
     cleanup.push(() => server.stop());
-    for (const file of await pageFiles(contract, `http://localhost:${server.port}`)) site.files.set(...file);
+    const [first = "", second = first] = server.entrances().map(asLocalhost);
+    for (const [site, url] of [
+      [sites[0], first],
+      [sites[1], second],
+    ] as const)
+      for (const file of await pageFiles(contract, url)) site.files.set(...file);
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       args: ARGS,
     });
     cleanup.push(() => browser.close());
-    await play(contract, browser, server, cross ? site.origin : `http://localhost:${server.port}`);
+    await play(contract, browser, server, deployment, cross ? origins : [first, second]);
   } finally {
     for (const undo of cleanup.reverse()) await undo();
   }
@@ -121,10 +128,22 @@ const ARGS = [
 /** Chromium logs the 401 of the first check. */
 const LOGGED_OUT = [/status of 401/];
 
-async function play(contract: Contract, browser: Browser, server: Server, address: string): Promise<void> {
+/** Of Ann's page and of Bob's. */
+type Addresses = readonly [ann: string, bob: string];
+
+/** Cookies belong to a host, whatever the port: both gateways are `localhost`, as they are one host in a real cluster. */
+const asLocalhost = (url: string) => url.replace("127.0.0.1", "localhost");
+
+async function play(
+  contract: Contract,
+  browser: Browser,
+  server: Server,
+  deployment: Deployment,
+  addresses: Addresses,
+): Promise<void> {
   const visitors: Visitor[] = [];
   const contexts = [await browser.newContext(), await browser.newContext()] as const;
-  const visit = async (context: (typeof contexts)[number], path = "/") => {
+  const visit = async (context: (typeof contexts)[number], address: string, path = "/") => {
     const visitor = new Visitor(await context.newPage());
     visitors.push(visitor);
     await visitor.page.goto(address + path);
@@ -155,7 +174,7 @@ async function play(contract: Contract, browser: Browser, server: Server, addres
   const showing = (visitor: Visitor, ...expected: string[]) =>
     visitor.until(`shows ${expected}`, (app) => texts(app).join("|") === expected.join("|"), 30_000);
 
-  const [ann, bob] = [await visit(contexts[0]), await visit(contexts[1])];
+  const [ann, bob] = [await visit(contexts[0], addresses[0]), await visit(contexts[1], addresses[1])];
   const [annId, bobId] = [await enter(ann, "ann"), await enter(bob, "bob")];
   await ann.until(
     "Ann sees Bob",
@@ -181,8 +200,9 @@ async function play(contract: Contract, browser: Browser, server: Server, addres
   ann.expect();
   await showing(ann, "hello", "[picture]");
 
-  // A second tab: logged in by the cookie, live, and closing it leaves Bob online.
-  const second = await visit(contexts[1], servesRoutes(server, address) ? "/chat" : "/");
+  // A second tab, where Ann's page is: logged in by the cookie, live, and closing it leaves Bob online. Only the
+  // server itself answers client-side routes with the page.
+  const second = await visit(contexts[1], addresses[0], deployment === "same-origin" ? "/chat" : "/");
   await second.run("checkAuth");
   await second.until(
     "the second tab is connected",
@@ -226,6 +246,3 @@ async function play(contract: Contract, browser: Browser, server: Server, addres
   assert.deepEqual((await bob.state()).toasts, []);
   for (const visitor of visitors) assert.deepEqual(visitor.problems, []);
 }
-
-/** Only the server itself answers client-side routes with the page. */
-const servesRoutes = (server: Server, address: string) => address.endsWith(`:${server.port}`);

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { AxiosResponse } from "axios";
+import { must } from "../../lib/wait.ts";
 import { type Browser, call, newBrowser } from "../lib/browser-http.ts";
 import { dataUrl } from "../lib/images.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { directV1 as kit, newAccount } from "../lib/kit.ts";
 import { startServer } from "../lib/server.ts";
 import { assertError, assertNoPassword, assertUser } from "../lib/shapes.ts";
-import { must } from "../lib/wait.ts";
 import { errorsSuite } from "../suites/errors.ts";
 
 const server = await startServer("direct-v1");
@@ -41,7 +41,7 @@ function assertSession(browser: Browser, answer: AxiosResponse, secure = false):
 }
 
 test("sign-up: 201; unknown keys are ignored", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   const answer = await call(browser, "POST", "/v1/auth/signup", {
     ...form("signup@example.com"),
     more: { nested: 1 },
@@ -54,7 +54,7 @@ test("sign-up: 201; unknown keys are ignored", async () => {
 });
 
 test("sign-up with optional fields", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   const picture = "https://pictures.example.com/ann.png";
   const body = { ...form("optional@example.com"), bio: "I am Ann", profile_picture: picture };
   const answer = await call(browser, "POST", "/v1/auth/signup", body);
@@ -64,7 +64,7 @@ test("sign-up with optional fields", async () => {
 });
 
 test("sign-up errors name the fields", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   const cases: [object, Record<string, string[]>][] = [
     [{ ...form("no address") }, { email: ["Invalid email address"] }],
     [
@@ -100,16 +100,16 @@ test("sign-up errors name the fields", async () => {
 test("one of several simultaneous sign-ups with one address wins", async () => {
   const answers = await Promise.all(
     Array.from({ length: 4 }, () =>
-      call(newBrowser(server.url), "POST", "/v1/auth/signup", form("race@example.com")),
+      call(newBrowser(server.entrances()), "POST", "/v1/auth/signup", form("race@example.com")),
     ),
   );
   assert.deepEqual(answers.map((answer) => answer.status).sort(), [201, 400, 400, 400]);
 });
 
 test("log-in: 200, user, token, cookie", async () => {
-  const first = newBrowser(server.url);
+  const first = newBrowser(server.entrances());
   const signedUp = await call(first, "POST", "/v1/auth/signup", form("login@example.com"));
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   const answer = await call(browser, "POST", "/v1/auth/login", {
     email: "login@example.com",
     password: "123456",
@@ -122,7 +122,7 @@ test("log-in: 200, user, token, cookie", async () => {
 });
 
 test("log-in failures: one text for unknown user and wrong password", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   await call(browser, "POST", "/v1/auth/signup", form("Known@example.com"));
   const login = (body: object) => call(browser, "POST", "/v1/auth/login", body);
   for (const body of [
@@ -161,7 +161,7 @@ test("check-auth and get-user: the whole document", async () => {
 test("the token is read from Authorization first, else from the cookie", async () => {
   const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
   const bearer = { Authorization: `Bearer ${ann.jar.get("token")}` };
-  const answer = await call(newBrowser(server.url), "GET", "/v1/auth/check-auth", undefined, bearer);
+  const answer = await call(newBrowser(server.entrances()), "GET", "/v1/auth/check-auth", undefined, bearer);
   assert.equal(answer.data.user?._id, ann.id);
   const both = await call(bob, "GET", "/v1/auth/check-auth", undefined, bearer);
   assert.equal(both.data.user?._id, ann.id);
@@ -171,7 +171,7 @@ test("protected routes: who gets which failure", async () => {
   const ann = await newAccount(server, kit, "Ann");
   const now = Math.floor(Date.now() / 1000);
   const claims = { userId: ann.id, exp: now + 3600 };
-  const nobody = newBrowser(server.url);
+  const nobody = newBrowser(server.entrances());
   const routes: ["GET" | "PUT" | "POST", string][] = [
     ["GET", "/v1/auth/check-auth"],
     ["GET", "/v1/auth/get-user"],
@@ -205,7 +205,7 @@ test("protected routes: who gets which failure", async () => {
 
 test("log-out: 200, the cookie is gone; needs no log-in", async () => {
   const ann = await newAccount(server, kit, "Ann");
-  for (const browser of [ann, newBrowser(server.url)]) {
+  for (const browser of [ann, newBrowser(server.entrances())]) {
     const answer = await call(browser, "POST", "/v1/auth/logout");
     assert.equal(answer.status, 200);
     assert.deepEqual(answer.data, { message: "User logged out successfully" });
@@ -243,7 +243,7 @@ test("users: everybody else", async () => {
 test("the cookie is Secure in production", async () => {
   const production = await startServer("direct-v1", { NODE_ENV: "production" });
   try {
-    const browser = newBrowser(production.url);
+    const browser = newBrowser(production.entrances());
     const answer = await call(browser, "POST", "/v1/auth/signup", form("secure@example.com"));
     assert.equal(answer.status, 201, JSON.stringify(answer.data));
     assertSession(browser, answer, true);
@@ -255,7 +255,12 @@ test("the cookie is Secure in production", async () => {
 test("JWT_EXPIRATION shortens the token", async () => {
   const brief = await startServer("direct-v1", { JWT_EXPIRATION: "2h" });
   try {
-    const answer = await call(newBrowser(brief.url), "POST", "/v1/auth/signup", form("brief@example.com"));
+    const answer = await call(
+      newBrowser(brief.entrances()),
+      "POST",
+      "/v1/auth/signup",
+      form("brief@example.com"),
+    );
     const claims = claimsOf(answer.data.token);
     assert.equal(Number(claims.exp) - Number(claims.iat), 7200);
   } finally {

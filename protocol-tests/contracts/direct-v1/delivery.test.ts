@@ -1,6 +1,7 @@
 /** direct-v1.md section 6: `sendMessage`, its acknowledgement, and who gets `newMessage`. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { eventually, within } from "../../lib/wait.ts";
 import type { Message } from "../lib/frontend-direct.ts";
 import type { Ack } from "../lib/frontend-direct-v1.ts";
 import {
@@ -15,13 +16,12 @@ import {
 import { startServer } from "../lib/server.ts";
 import { assertMessage } from "../lib/shapes.ts";
 import { openTab, type Tab } from "../lib/tabs.ts";
-import { eventually, within } from "../lib/wait.ts";
 
 const server = await startServer("direct-v1");
 after(() => server.stop());
 
 function open(account: Account): Tab {
-  return openTab(server.url, account, account.id);
+  return openTab(account, account.id);
 }
 const tabOf = (account: Account) => open(account).active();
 const got = (tab: Tab) => tab.all<Message>("newMessage");

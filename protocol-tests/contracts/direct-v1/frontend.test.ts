@@ -1,13 +1,13 @@
 /** The frontend of `direct-v1` from sign-up to log-out, on another origin and on the server's own. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { eventually, must } from "../../lib/wait.ts";
 import { type Deployment, newBrowser } from "../lib/browser-http.ts";
 import { DirectV1Frontend } from "../lib/frontend-direct-v1.ts";
 import { dataUrl } from "../lib/images.ts";
 import { textsOf } from "../lib/kit.ts";
 import { startServer } from "../lib/server.ts";
 import { browserSocket } from "../lib/tabs.ts";
-import { eventually, must } from "../lib/wait.ts";
 
 const server = await startServer("direct-v1");
 after(() => server.stop());
@@ -15,9 +15,9 @@ after(() => server.stop());
 for (const deployment of ["cross-origin", "same-origin"] satisfies Deployment[]) {
   const email = (name: string) => `${name}@${deployment}.example.com`;
   const open = () => {
-    const browser = newBrowser(server.url, deployment);
+    const browser = newBrowser(server.entrances(), deployment);
     const tab = () =>
-      new DirectV1Frontend(browser.http, (query) => browserSocket(server.url, browser, query));
+      new DirectV1Frontend(browser.http, (query) => browserSocket(browser.pageUrl(), browser, query));
     return { tab, page: tab() };
   };
   const select = async (page: DirectV1Frontend, name: string) => {

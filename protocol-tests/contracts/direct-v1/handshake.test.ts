@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, test } from "node:test";
+import { must, within } from "../../lib/wait.ts";
 import { directV1 as kit, newAccount } from "../lib/kit.ts";
 import { startServer } from "../lib/server.ts";
-import { must, within } from "../lib/wait.ts";
 import { handshakeSuite, poll } from "../suites/handshake.ts";
 
 /** As much of the untyped old client as is used here. */
@@ -33,7 +33,7 @@ test("EIO=3 is accepted", async () => {
 
 test("a client of Socket.IO 2 chats over EIO=3", async () => {
   const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
-  const socket = ioV2(server.url, {
+  const socket = ioV2(ann.pageUrl(), {
     forceNew: true,
     query: { userId: ann.id },
     transportOptions: {
@@ -48,7 +48,7 @@ test("a client of Socket.IO 2 chats over EIO=3", async () => {
       socket.emit("sendMessage", { to: bob.id, text: "from the past", image: null }, resolve);
     });
     assert.equal((await within("the ack", ack)).status, "ok");
-    const sender = await kit.sender(server, bob);
+    const sender = await kit.sender(bob);
     await sender.send(ann.id, "welcome");
     sender.close();
     assert.equal((await within("newMessage", heard)).text, "welcome");

@@ -1,6 +1,7 @@
 /** direct-v1.md section 5: `POST /api/messages/send/:id` (pictures); nothing of it comes back to the sender. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { eventually } from "../../lib/wait.ts";
 import { call } from "../lib/browser-http.ts";
 import type { Message } from "../lib/frontend-direct.ts";
 import { dataUrl } from "../lib/images.ts";
@@ -8,7 +9,6 @@ import { emitMessage, history, directV1 as kit, newAccount } from "../lib/kit.ts
 import { startServer } from "../lib/server.ts";
 import { assertError, assertMessage } from "../lib/shapes.ts";
 import { openTab } from "../lib/tabs.ts";
-import { eventually } from "../lib/wait.ts";
 import { picturesSuite } from "../suites/pictures.ts";
 
 const server = await startServer("direct-v1");
@@ -16,8 +16,8 @@ after(() => server.stop());
 
 test("200 with the wrapped message; pushed to all sockets of the receiver, to none of the sender", async () => {
   const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
-  const annTabs = [openTab(server.url, ann, ann.id), openTab(server.url, ann, ann.id)];
-  const bobTabs = [openTab(server.url, bob, bob.id), openTab(server.url, bob, bob.id)];
+  const annTabs = [openTab(ann, ann.id), openTab(ann, ann.id)];
+  const bobTabs = [openTab(bob, bob.id), openTab(bob, bob.id)];
   for (const tab of [...annTabs, ...bobTabs]) await tab.active();
 
   const answer = await call(ann, "POST", `/messages/send/${bob.id}`, { text: "look", image: dataUrl("png") });

@@ -1,13 +1,13 @@
 /** direct.md sections 2-5: sign-up, log-in, log-out, check, update-profile; every status, body and cookie. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { must } from "../../lib/wait.ts";
 import { type Browser, call, newBrowser } from "../lib/browser-http.ts";
 import { dataUrl } from "../lib/images.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { direct as kit, newAccount } from "../lib/kit.ts";
 import { startServer } from "../lib/server.ts";
 import { assertError, assertNoPassword, assertUser } from "../lib/shapes.ts";
-import { must } from "../lib/wait.ts";
 import { errorsSuite } from "../suites/errors.ts";
 
 const server = await startServer("direct");
@@ -30,7 +30,7 @@ function assertSessionCookie(browser: Browser, secure: boolean): void {
 }
 
 test("sign-up: 201, the bare user, the cookie", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   const answer = await call(browser, "POST", "/auth/signup", form("signup@example.com"));
   assert.equal(answer.status, 201);
   assertUser(answer.data, ["fullName", "email", "profilePic", "createdAt"]);
@@ -44,7 +44,7 @@ test("sign-up: 201, the bare user, the cookie", async () => {
 });
 
 test("sign-up errors", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   await call(browser, "POST", "/auth/signup", form("twice@example.com"));
   const cases: [object, string][] = [
     [{}, "All fields are required"],
@@ -68,16 +68,16 @@ test("sign-up errors", async () => {
 test("one of two simultaneous sign-ups with one address wins", async () => {
   const answers = await Promise.all(
     Array.from({ length: 4 }, () =>
-      call(newBrowser(server.url), "POST", "/auth/signup", form("race@example.com")),
+      call(newBrowser(server.entrances()), "POST", "/auth/signup", form("race@example.com")),
     ),
   );
   assert.deepEqual(answers.map((answer) => answer.status).sort(), [201, 400, 400, 400]);
 });
 
 test("log-in: 200, the same user, a new cookie", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   const signedUp = await call(browser, "POST", "/auth/signup", form("login@example.com"));
-  const again = newBrowser(server.url);
+  const again = newBrowser(server.entrances());
   const answer = await call(again, "POST", "/auth/login", { email: "login@example.com", password: "123456" });
   assert.equal(answer.status, 200);
   assertUser(answer.data, ["fullName", "email", "profilePic", "createdAt"]);
@@ -86,7 +86,7 @@ test("log-in: 200, the same user, a new cookie", async () => {
 });
 
 test("log-in failures say the same for an unknown user and a wrong password", async () => {
-  const browser = newBrowser(server.url);
+  const browser = newBrowser(server.entrances());
   await call(browser, "POST", "/auth/signup", form("Known@example.com"));
   const cookies = browser.jar.history.length;
   for (const body of [
@@ -132,7 +132,7 @@ test("protected routes: who gets which failure", async () => {
   const invalid = ["garbage", `${token}x`, tokenFor(ann.id, -5), signToken(claims, { alg: "none" })];
   for (const [method, path] of routes) {
     const body = method === "GET" ? undefined : {};
-    const nobody = newBrowser(server.url);
+    const nobody = newBrowser(server.entrances());
     assertError(await call(nobody, method, path, body), 401, "Unauthorized - No Token Provided");
     for (const bad of invalid) {
       const answer = await call(nobody, method, path, body, { Cookie: `jwt=${bad}` });
@@ -145,7 +145,7 @@ test("protected routes: who gets which failure", async () => {
 
 test("log-out: 200, the cookie is gone; needs no log-in", async () => {
   const ann = await newAccount(server, kit, "Ann");
-  for (const browser of [ann, newBrowser(server.url)]) {
+  for (const browser of [ann, newBrowser(server.entrances())]) {
     const answer = await call(browser, "POST", "/auth/logout");
     assert.equal(answer.status, 200);
     assert.deepEqual(answer.data, { message: "Logged out successfully" });
@@ -187,7 +187,7 @@ test("users: everybody else, as documents", async () => {
 test("the cookie is Secure unless NODE_ENV is development", async () => {
   const production = await startServer("direct", { NODE_ENV: "production" });
   try {
-    const browser = newBrowser(production.url);
+    const browser = newBrowser(production.entrances());
     const answer = await call(browser, "POST", "/auth/signup", form("secure@example.com"));
     assert.equal(answer.status, 201, JSON.stringify(answer.data));
     assertSessionCookie(browser, true);

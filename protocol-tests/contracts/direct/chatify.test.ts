@@ -1,6 +1,7 @@
 /** direct.md, variant Chatify: `io(addr, {withCredentials: true})` without query; contacts, chats, error texts. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { eventually, must } from "../../lib/wait.ts";
 import { call, newBrowser } from "../lib/browser-http.ts";
 import { CookieJar } from "../lib/cookies.ts";
 import { DirectFrontend, type Message } from "../lib/frontend-direct.ts";
@@ -9,7 +10,6 @@ import { direct as kit, newAccount } from "../lib/kit.ts";
 import { PAGE_ORIGIN, startServer } from "../lib/server.ts";
 import { assertError, assertUser } from "../lib/shapes.ts";
 import { browserSocket, openTab } from "../lib/tabs.ts";
-import { eventually, must } from "../lib/wait.ts";
 
 const server = await startServer("direct");
 after(() => server.stop());
@@ -19,7 +19,7 @@ const idsIn = (users: { _id: string }[]) => users.map((user) => user._id);
 
 test("the cookie of a handshake with credentials identifies the socket; the page may read its answers", async () => {
   const ann = await newAccount(server, kit, "Ann");
-  const tab = await openTab(server.url, ann, undefined, credentials).active();
+  const tab = await openTab(ann, undefined, credentials).active();
   assert.ok(tab.online?.includes(ann.id));
   tab.close();
   const handshake = await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`, {
@@ -34,7 +34,7 @@ test("refused connections get the middleware's texts", async () => {
   const refusal = (token?: string) => {
     const jar = new CookieJar();
     if (token) jar.set("jwt", token);
-    return openTab(server.url, { ...ann, jar }, undefined, credentials).refused();
+    return openTab({ ...ann, jar }, undefined, credentials).refused();
   };
   const texts = {
     "Unauthorized - No Token Provided": undefined,
@@ -71,16 +71,20 @@ test("contacts are all others, chats only those one has exchanged messages with"
   assert.deepEqual(contacts.data, (await call(ann, "GET", "/messages/users")).data);
   assert.ok(idsIn(contacts.data).includes(dan.id) && !idsIn(contacts.data).includes(ann.id));
   for (const path of ["/messages/contacts", "/messages/chats"]) {
-    assertError(await call(newBrowser(server.url), "GET", path), 401, "Unauthorized - No Token Provided");
+    assertError(
+      await call(newBrowser(server.entrances()), "GET", path),
+      401,
+      "Unauthorized - No Token Provided",
+    );
   }
 });
 
 test("two Chatify frontends chat", async () => {
   const page = () => {
-    const browser = newBrowser(server.url);
+    const browser = newBrowser(server.entrances());
     return new DirectFrontend(
       browser.http,
-      (query) => browserSocket(server.url, browser, query, credentials),
+      (query) => browserSocket(browser.pageUrl(), browser, query, credentials),
       "chatify",
     );
   };

@@ -1,19 +1,19 @@
 /** direct.md section 6: who gets `newMessage`, and that it is the message REST gave. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { eventually } from "../../lib/wait.ts";
 import { call } from "../lib/browser-http.ts";
 import type { Message } from "../lib/frontend-direct.ts";
 import { dataUrl } from "../lib/images.ts";
 import { type Account, history, idsOf, direct as kit, newAccount, textsOf } from "../lib/kit.ts";
 import { startServer } from "../lib/server.ts";
 import { openTab, type Tab } from "../lib/tabs.ts";
-import { eventually } from "../lib/wait.ts";
 
 const server = await startServer("direct");
 after(() => server.stop());
 
 function tabOf(account: Account): Promise<Tab> {
-  return openTab(server.url, account, account.id).active();
+  return openTab(account, account.id).active();
 }
 const got = (tab: Tab) => tab.all<Message>("newMessage");
 const send = async (

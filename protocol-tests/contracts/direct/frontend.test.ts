@@ -1,13 +1,13 @@
 /** The frontend of `direct` from sign-up to log-out, on another origin and on the server's own. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { eventually, must } from "../../lib/wait.ts";
 import { type Deployment, newBrowser } from "../lib/browser-http.ts";
 import { DirectFrontend } from "../lib/frontend-direct.ts";
 import { dataUrl } from "../lib/images.ts";
 import { textsOf } from "../lib/kit.ts";
 import { startServer } from "../lib/server.ts";
 import { browserSocket } from "../lib/tabs.ts";
-import { eventually, must } from "../lib/wait.ts";
 
 const server = await startServer("direct");
 after(() => server.stop());
@@ -15,8 +15,9 @@ after(() => server.stop());
 for (const deployment of ["cross-origin", "same-origin"] satisfies Deployment[]) {
   const email = (name: string) => `${name}@${deployment}.example.com`;
   const open = () => {
-    const browser = newBrowser(server.url, deployment);
-    const tab = () => new DirectFrontend(browser.http, (query) => browserSocket(server.url, browser, query));
+    const browser = newBrowser(server.entrances(), deployment);
+    const tab = () =>
+      new DirectFrontend(browser.http, (query) => browserSocket(browser.pageUrl(), browser, query));
     return { tab, page: tab() };
   };
   const select = async (page: DirectFrontend, name: string) => {

@@ -8,6 +8,7 @@ import axios, {
   type AxiosResponse,
   type InternalAxiosRequestConfig,
 } from "axios";
+import { must } from "../../lib/wait.ts";
 import { CookieJar } from "./cookies.ts";
 import { PAGE_ORIGIN } from "./server.ts";
 
@@ -19,15 +20,22 @@ export interface Browser {
   readonly jar: CookieJar;
   readonly origin: string;
   readonly deployment: Deployment;
+  /** Where the next page reaches the server: the first one where `http` does, further ones at the next gateway. */
+  pageUrl(): string;
 }
 
-/** A fresh browser profile looking at the server at `url`. `api` is the REST base the frontend was built with. */
+/**
+ * A fresh browser profile. `where` is the server's address, or the addresses its pages are led to in turn. `api` is
+ * the REST base the frontend was built with.
+ */
 export function newBrowser(
-  url: string,
+  where: string | readonly string[],
   deployment: Deployment = "cross-origin",
   api = "/api",
-  origin = deployment === "cross-origin" ? PAGE_ORIGIN : url,
 ): Browser {
+  const urls = [where].flat();
+  const url = must(urls[0], "an address");
+  const origin = deployment === "cross-origin" ? PAGE_ORIGIN : url;
   const jar = new CookieJar();
   const http = axios.create({
     baseURL: url + api,
@@ -65,7 +73,16 @@ export function newBrowser(
     if (failure) throw failure;
     return answer;
   };
-  return { http, jar, origin, deployment };
+  return { http, jar, origin, deployment, pageUrl: inTurn(urls) };
+}
+
+/** One after the other, and from the beginning again. */
+export function inTurn(urls: readonly string[]): () => string {
+  let given = 0;
+  return () => {
+    given += 1;
+    return must(urls[(given - 1) % urls.length], "an address");
+  };
 }
 
 /** The answer whatever its status, as the browser would let a page see it. */

@@ -1,19 +1,23 @@
 /** What differs between the two contracts, so that one suite can hold for both. */
 import type { AxiosInstance } from "axios";
+import { must } from "../../lib/wait.ts";
 import type { Browser, Deployment } from "./browser-http.ts";
 import { call, newBrowser } from "./browser-http.ts";
 import type { Message } from "./frontend-direct.ts";
 import type { Ack } from "./frontend-direct-v1.ts";
 import type { Contract, Server } from "./server.ts";
 import { openTab, type Tab } from "./tabs.ts";
-import { must } from "./wait.ts";
 
-export interface Account extends Browser {
+/** Who has signed up. */
+export interface Person {
   readonly id: string;
   readonly name: string;
   readonly email: string;
   readonly password: string;
 }
+
+/** A person at a browser, logged in. */
+export interface Account extends Person, Browser {}
 
 /** Sends text the way the contract's frontend does. */
 export interface Sender {
@@ -41,7 +45,7 @@ export interface Kit {
   userIn(body: unknown): { _id: string } & Record<string, unknown>;
   listIn<T>(body: unknown): T[];
   sentIn(body: unknown): Message;
-  sender(server: Server, account: Account): Promise<Sender>;
+  sender(account: Account): Promise<Sender>;
 }
 
 export const direct: Kit = {
@@ -62,7 +66,7 @@ export const direct: Kit = {
   userIn: (body) => body as ReturnType<Kit["userIn"]>,
   listIn: <T>(body: unknown) => body as T[],
   sentIn: (body) => body as Message,
-  sender: async (_server, account) => ({
+  sender: async (account) => ({
     send: async (to, text) => (await account.http.post(`/messages/send/${to}`, { text, image: null })).data,
     close: () => {},
   }),
@@ -84,8 +88,8 @@ export const directV1: Kit = {
   userIn: (body) => (body as { user: ReturnType<Kit["userIn"]> }).user,
   listIn: <T>(body: unknown) => (body as { data: T[] }).data,
   sentIn: (body) => (body as { data: Message }).data,
-  sender: async (server, account) => {
-    const tab = await openTab(server.url, account, account.id).active();
+  sender: async (account) => {
+    const tab = await openTab(account, account.id).active();
     return { send: (to, text) => emitMessage(tab, to, text), close: () => tab.close() };
   },
 };
@@ -107,7 +111,7 @@ export async function newAccount(
   deployment: Deployment = "cross-origin",
 ): Promise<Account> {
   people += 1;
-  const browser = newBrowser(server.url, deployment);
+  const browser = newBrowser(server.entrances(), deployment);
   const email = `${name.toLowerCase()}.${people}.${process.pid}@example.com`;
   const password = `secret of ${name}`;
   const answer = await browser.http.post(kit.path.signup, kit.signUpForm(name, email, password));
@@ -119,12 +123,12 @@ export async function newAccount(
 export async function logInAgain(
   server: Server,
   kit: Kit,
-  account: Account,
-  deployment: Deployment = account.deployment,
+  person: Person,
+  deployment: Deployment = "cross-origin",
 ): Promise<Account> {
-  const browser = newBrowser(server.url, deployment);
-  await browser.http.post(kit.path.login, { email: account.email, password: account.password });
-  return { ...account, ...browser };
+  const browser = newBrowser(server.entrances(), deployment);
+  await browser.http.post(kit.path.login, { email: person.email, password: person.password });
+  return { ...person, ...browser };
 }
 
 export async function history(kit: Kit, reader: { http: AxiosInstance }, other: string): Promise<Message[]> {

@@ -1,18 +1,21 @@
 /** A TCP wire between client and server that the test can cut, freeze and mend. */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Browser } from "./browser-http.ts";
 
 export interface Wire {
   readonly url: string;
   /** Drops every connection without a goodbye and lets none in until `mend`. */
   cut(): void;
+  /** From now on it leads to where the browser's next page would go: to another gateway, when there are several. */
   mend(): void;
   /** Bytes from the server are lost from now on (until `cut`), while the server believes them sent. */
   swallow(): void;
   close(): Promise<void>;
 }
 
-export async function layWire(serverPort: number): Promise<Wire> {
+export async function layWire(browser: Pick<Browser, "pageUrl">): Promise<Wire> {
   const pairs = new Set<[Socket, Socket]>();
+  let port = Number(new URL(browser.pageUrl()).port);
   let down = false;
   let swallowing = false;
 
@@ -21,7 +24,7 @@ export async function layWire(serverPort: number): Promise<Wire> {
       client.on("error", () => {}).destroy();
       return;
     }
-    const back = connect(serverPort, "127.0.0.1");
+    const back = connect(port, "127.0.0.1");
     const pair: [Socket, Socket] = [client, back];
     pairs.add(pair);
     const end = () => {
@@ -52,6 +55,7 @@ export async function layWire(serverPort: number): Promise<Wire> {
       swallowing = false;
     },
     mend() {
+      port = Number(new URL(browser.pageUrl()).port);
       down = false;
     },
     swallow() {

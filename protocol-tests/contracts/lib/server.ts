@@ -1,10 +1,13 @@
 /** Starts, kills and restarts the server under test: the binary named by SOCKEYE_BIN, or a running one at SOCKEYE_URL. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { eventually } from "./wait.ts";
+import { inDatabase, prepareCluster } from "../../lib/cluster.ts";
+import { freePort } from "../../lib/free-port.ts";
+import { Process } from "../../lib/process.ts";
+import { realServers } from "../../lib/real-servers.ts";
+import { must } from "../../lib/wait.ts";
 
 export type Contract = "direct" | "direct-v1";
 
@@ -20,8 +23,12 @@ export const SETTING = {
   historyMax: "SOCKEYE_HISTORY_LEN_MAX",
 } as const;
 
-/** No limit is met by accident: all tests come from one address. */
-const UNLIMITED: Record<string, string> = {
+const COMMON: Record<string, string> = {
+  NODE_ENV: "development",
+  SOCKEYE_HOST: "127.0.0.1",
+  SALT_ROUNDS: "4",
+  JWT_SECRET,
+  // No limit is met by accident: all tests come from one address.
   [SETTING.signIn]: "off",
   SOCKEYE_LIMIT_REQUESTS: "off",
   SOCKEYE_LIMIT_EVENTS: "off",
@@ -30,150 +37,169 @@ const UNLIMITED: Record<string, string> = {
 
 export interface Server {
   readonly contract: Contract;
-  /** `http://127.0.0.1:<port>`, no slash at the end. */
+  /** Of the first gateway: `http://127.0.0.1:<port>`, no slash at the end. */
   readonly url: string;
-  readonly port: number;
+  /** All gateways' addresses, for a client that comes: the next one first, so that clients are spread over them. */
+  entrances(): string[];
   /** Whether this run may kill and restart it (not with SOCKEYE_URL). */
   readonly ours: boolean;
-  /** SIGKILL, as a crash. */
+  /** SIGKILL to all of it, as a crash. */
   kill(): Promise<void>;
   /** SIGTERM, as a deployment; fails if it does not end cleanly. */
   terminate(): Promise<void>;
-  /** Starts again on the same port and data directory. */
+  /** Starts again on the same ports and data. */
   start(): Promise<void>;
-  /** SIGTERM; fails if the server had died before or does not end cleanly. Removes the data. */
+  /** SIGTERM; fails if something had died before or does not end cleanly. Removes the data. */
   stop(): Promise<void>;
 }
+
+/** One process with everything in it, or two gateways and a worker over Kafka, MongoDB and Redis. */
+export type Shape = "embedded" | "cluster";
+export const SHAPE: Shape = process.env.SOCKEYE_TEST_SHAPE === "cluster" ? "cluster" : "embedded";
 
 export async function startServer(contract: Contract, env: Record<string, string> = {}): Promise<Server> {
   const external = process.env.SOCKEYE_URL;
   if (external && (process.env.SOCKEYE_CONTRACT ?? "direct") === contract && !Object.keys(env).length) {
     return externalServer(contract, external.replace(/\/$/, ""));
   }
-  const binary = process.env.SOCKEYE_BIN;
-  if (!binary)
-    throw new Error("set SOCKEYE_BIN to the server's binary (or SOCKEYE_URL and SOCKEYE_CONTRACT)");
+  const dir = await mkdtemp(join(tmpdir(), "contract-"));
+  const settings = { ...COMMON, SOCKEYE_CONTRACT: contract, ...env };
   const server = new OwnServer(
     contract,
-    binary,
-    await mkdtemp(join(tmpdir(), "contract-")),
-    await freePort(),
-    env,
+    dir,
+    SHAPE === "cluster" ? await newCluster(dir, settings) : await embedded(dir, settings),
   );
-  await server.start();
+  await server.begin();
   return server;
+}
+
+/** What a server of our own is made of. */
+interface Parts {
+  /** Runs to its end before the others start, once. */
+  readonly migration: Process | null;
+  readonly gateways: readonly Process[];
+  readonly workers: readonly Process[];
 }
 
 class OwnServer implements Server {
   readonly ours = true;
   readonly url: string;
-  private process: ChildProcess | null = null;
-  private log: string[] = [];
+  private clients = 0;
 
   constructor(
     readonly contract: Contract,
-    private readonly binary: string,
-    private readonly dataDir: string,
-    readonly port: number,
-    private readonly env: Record<string, string>,
+    private readonly dir: string,
+    private readonly parts: Parts,
   ) {
-    this.url = `http://127.0.0.1:${port}`;
+    this.url = must(parts.gateways[0], "a gateway").url;
+  }
+
+  entrances(): string[] {
+    const urls = this.parts.gateways.map((gateway) => gateway.url);
+    const first = this.clients % urls.length;
+    this.clients += 1;
+    return [...urls.slice(first), ...urls.slice(0, first)];
+  }
+
+  async begin(): Promise<void> {
+    try {
+      await this.parts.migration?.runToEnd();
+      await this.start();
+    } catch (error) {
+      await this.stop().catch(() => undefined);
+      throw error;
+    }
   }
 
   async start(): Promise<void> {
-    const child = spawn(this.binary, [], {
-      stdio: ["ignore", "pipe", "pipe"],
-      // Only these variables: settings of the machine must not leak into the tests.
-      env: {
-        PATH: process.env.PATH,
-        RUST_BACKTRACE: "1",
-        NODE_ENV: "development",
-        SOCKEYE_CONTRACT: this.contract,
-        SOCKEYE_DATA_DIR: this.dataDir,
-        SERVER_PORT: String(this.port),
-        SALT_ROUNDS: "4",
-        JWT_SECRET,
-        ...UNLIMITED,
-        ...this.env,
-      },
-    });
-    this.process = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding("utf8").on("data", (text: string) => {
-        this.log = [...this.log, text].slice(-200);
-        if (process.env.CONTRACTS_LOG) process.stderr.write(text);
-      });
-    }
-    await eventually(
-      `${this.binary} ready on ${this.url}`,
-      async () => {
-        if (child.exitCode !== null || child.signalCode !== null) {
-          throw new Error(
-            `the server ended at start (${child.exitCode ?? child.signalCode}):\n${this.log.join("")}`,
-          );
-        }
-        const answer = await fetch(`${this.url}/readyz`).catch(() => null);
-        return answer?.status === 200;
-      },
-      20_000,
-    );
+    await this.all((one) => one.start());
   }
 
   async kill(): Promise<void> {
-    await this.end("SIGKILL");
+    await this.all((one) => one.kill());
   }
 
   async terminate(): Promise<void> {
-    const child = this.process;
-    if (!child) throw new Error("the server is not running");
-    if (child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(`the server died (${child.exitCode ?? child.signalCode}):\n${this.log.join("")}`);
-    }
-    await this.end("SIGTERM");
-    if (child.exitCode !== 0) {
-      throw new Error(`SIGTERM ended it with ${child.exitCode ?? child.signalCode}:\n${this.log.join("")}`);
-    }
+    await this.all((one) => one.terminate());
+    this.judge();
   }
 
   async stop(): Promise<void> {
-    if (this.process) await this.terminate();
-    await rm(this.dataDir, { recursive: true, force: true });
+    await this.all((one) => one.stop());
+    this.judge();
+    await rm(this.dir, { recursive: true, force: true });
   }
 
-  private async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const child = this.process;
-    this.process = null;
-    if (!child || child.exitCode !== null) return;
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill(signal);
-    const stuck = setTimeout(() => child.kill("SIGKILL"), 20_000);
-    await gone;
-    clearTimeout(stuck);
+  private async all(action: (one: Process) => Promise<void>): Promise<void> {
+    await Promise.all([...this.parts.gateways, ...this.parts.workers].map(action));
   }
+
+  private judge(): void {
+    const { migration, gateways, workers } = this.parts;
+    const processes = [...(migration ? [migration] : []), ...gateways, ...workers];
+    const blamed = processes.filter((one) => one.complaints.length);
+    if (blamed.length === 0) return;
+    throw new Error(
+      blamed.map((one) => `${one.complaints.join("; ")}; the end of its log:\n${one.logTail()}`).join("\n"),
+    );
+  }
+}
+
+async function embedded(dir: string, env: Record<string, string>): Promise<Parts> {
+  const port = await freePort();
+  const server = new Process({
+    name: "server",
+    binary: binary(),
+    args: [],
+    env: { SOCKEYE_DATA_DIR: join(dir, "data"), SERVER_PORT: String(port), ...env },
+    port,
+    logDir: dir,
+    show: LOG_SHOWN,
+  });
+  return { migration: null, gateways: [server], workers: [] };
+}
+
+function newCluster(dir: string, env: Record<string, string>): Promise<Parts> {
+  const { kafkaBrokers, redisUrl, mongoUri } = realServers();
+  const id = `contract-${process.pid}-${randomUUID().slice(0, 8)}`;
+  return prepareCluster({
+    binary: binary(),
+    id,
+    kafkaBrokers,
+    redisUrl,
+    mongoUri: () => inDatabase(mongoUri, id),
+    gateways: 2,
+    workers: 1,
+    env: ([first = ""]) => ({
+      SOCKEYE_KAFKA_PARTITIONS: "3",
+      SOCKEYE_KAFKA_REPLICATION: "1",
+      // The first gateway stands for the load balancer that all clients know.
+      SOCKEYE_PUBLIC_URL: first,
+      ...env,
+    }),
+    dir,
+    show: LOG_SHOWN,
+  });
+}
+
+const LOG_SHOWN = Boolean(process.env.CONTRACTS_LOG);
+
+function binary(): string {
+  const named = process.env.SOCKEYE_BIN;
+  if (!named) throw new Error("set SOCKEYE_BIN to the server's binary (or SOCKEYE_URL and SOCKEYE_CONTRACT)");
+  return named;
 }
 
 function externalServer(contract: Contract, url: string): Server {
   const refuse = () => Promise.reject(new Error("SOCKEYE_URL names a server these tests do not own"));
-  const port = Number(new URL(url).port || 80);
   return {
     contract,
     url,
-    port,
+    entrances: () => [url],
     ours: false,
     kill: refuse,
     terminate: refuse,
     start: refuse,
     stop: () => Promise.resolve(),
   };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

@@ -1,8 +1,8 @@
 /** Sockets as a browser tab (or another client) opens them, and everything they were sent. */
 import { after } from "node:test";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
+import { eventually, must, within } from "../../lib/wait.ts";
 import type { Browser } from "./browser-http.ts";
-import { eventually, within } from "./wait.ts";
 
 type Options = Partial<ManagerOptions & SocketOptions>;
 
@@ -83,21 +83,27 @@ export class Tab {
  * `io(url, {query: {userId: claim}})` as a browser sends it: same-origin, every request carries the cookie;
  * cross-origin, only the WebSocket upgrade does.
  */
-export function openTab(
-  url: string,
-  browser: Pick<Browser, "jar" | "origin" | "deployment">,
-  claim?: string,
-  options: Options = {},
-): Tab {
-  return new Tab(browserSocket(url, browser, claim === undefined ? undefined : { userId: claim }, options));
+export function openTab(browser: Page, claim?: string, options: Options = {}): Tab {
+  const query = claim === undefined ? undefined : { userId: claim };
+  return new Tab(browserSocket(browser.pageUrl(), browser, query, options));
+}
+
+/** As much of a browser as its sockets need. */
+export type Page = Pick<Browser, "jar" | "origin" | "deployment" | "pageUrl">;
+
+/** The same browser, whose pages reach the server at `url`. */
+export function at<B extends Page>(url: string, browser: B): B {
+  return { ...browser, pageUrl: () => url };
 }
 
 export function browserSocket(
   url: string,
-  { jar, origin, deployment }: Pick<Browser, "jar" | "origin" | "deployment">,
+  { jar, origin: pageOrigin, deployment }: Omit<Page, "pageUrl">,
   query: Record<string, string> | undefined,
   options: Options = {},
 ): Socket {
+  // The server serves the page: at this very address.
+  const origin = deployment === "same-origin" ? url : pageOrigin;
   // Getters, because a reconnect sends what the jar holds by then.
   const withCookie = {
     Origin: origin,
@@ -117,8 +123,8 @@ export function browserSocket(
 }
 
 /** A client that is no browser: proof and claim exactly as given. */
-export function openClient(url: string, options: Options): Tab {
-  return new Tab(track(io(url, { forceNew: true, ...options })));
+export function openClient(urls: readonly string[], options: Options): Tab {
+  return new Tab(track(io(must(urls[0], "an address"), { forceNew: true, ...options })));
 }
 
 function track(socket: Socket): Socket {

@@ -10,7 +10,7 @@ export function errorsSuite(kit: Kit, server: Server): void {
   // `call` fails by itself when a browser would hide the answer from the page.
   test("error answers carry the exact origin and credentials: 400, 401, 404, 413, malformed JSON", async () => {
     const ann = await newAccount(server, kit, "Ann");
-    const stranger = newBrowser(server.url);
+    const stranger = newBrowser(server.entrances());
     assertError(await call(stranger, "POST", kit.path.signup, {}), 400);
     assertError(await call(stranger, "GET", kit.path.check), 401);
     assertError(await call(stranger, "GET", "/no/such/route"), 404);
@@ -79,7 +79,7 @@ export function errorsSuite(kit: Kit, server: Server): void {
   });
 
   test("security headers", async () => {
-    const { headers } = await call(newBrowser(server.url), "GET", kit.path.check);
+    const { headers } = await call(newBrowser(server.entrances()), "GET", kit.path.check);
     assert.equal(headers["x-content-type-options"], "nosniff");
     assert.equal(headers["x-powered-by"], undefined);
     assert.ok(["cross-origin", undefined].includes(headers["cross-origin-resource-policy"]));
@@ -91,9 +91,12 @@ export function errorsSuite(kit: Kit, server: Server): void {
       NODE_ENV: "development",
     });
     try {
-      const browser = newBrowser(limited.url);
+      // Each from another browser: the limit is the address's, whichever gateway is asked.
       const attempt = () =>
-        call(browser, "POST", kit.path.login, { email: "a@example.com", password: "wrong one" });
+        call(newBrowser(limited.entrances()), "POST", kit.path.login, {
+          email: "a@example.com",
+          password: "wrong one",
+        });
       const statuses: number[] = [];
       for (let attempts = 0; attempts < 3; attempts += 1) statuses.push((await attempt()).status);
       assert.deepEqual(statuses, [400, 400, 400]);
@@ -104,7 +107,7 @@ export function errorsSuite(kit: Kit, server: Server): void {
         assert.equal(answer.data.message, "Too many requests");
       }
       assert.equal(
-        (await call(browser, "GET", kit.path.check)).status,
+        (await call(newBrowser(limited.entrances()), "GET", kit.path.check)).status,
         401,
         "check is not counted as a log-in",
       );

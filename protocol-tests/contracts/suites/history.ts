@@ -14,7 +14,7 @@ export function historySuite(kit: Kit, server: Server): void {
       await newAccount(server, kit, "Cat"),
     ];
     assert.deepEqual(await history(kit, ann, bob.id), []);
-    const [fromAnn, fromBob] = [await kit.sender(server, ann), await kit.sender(server, bob)];
+    const [fromAnn, fromBob] = [await kit.sender(ann), await kit.sender(bob)];
     const sent = [];
     for (let turn = 0; turn < 6; turn += 1) {
       sent.push(await (turn % 2 ? fromBob.send(ann.id, `${turn}`) : fromAnn.send(bob.id, `${turn}`)));
@@ -39,7 +39,7 @@ export function historySuite(kit: Kit, server: Server): void {
 
   test("an acknowledged message is in the history at once", async () => {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
-    const sender = await kit.sender(server, ann);
+    const sender = await kit.sender(ann);
     for (let turn = 1; turn <= 10; turn += 1) {
       const sent = await sender.send(bob.id, `${turn}`);
       assert.equal((await history(kit, bob, ann.id)).at(-1)?._id, sent._id);
@@ -56,7 +56,7 @@ export function historySuite(kit: Kit, server: Server): void {
       "x".repeat(1900),
       '{"$gt":""}',
     ];
-    const sender = await kit.sender(server, ann);
+    const sender = await kit.sender(ann);
     for (const text of texts) await sender.send(bob.id, text);
     sender.close();
     assert.deepEqual(textsOf(await history(kit, bob, ann.id)), texts);
@@ -74,15 +74,15 @@ export function historySuite(kit: Kit, server: Server): void {
 
   test("without a log-in: 401", async () => {
     const ann = await newAccount(server, kit, "Ann");
-    assertError(await call(newBrowser(server.url), "GET", kit.path.history(ann.id)), 401);
-    assertError(await call(newBrowser(server.url), "GET", kit.path.users), 401);
+    assertError(await call(newBrowser(server.entrances()), "GET", kit.path.history(ann.id)), 401);
+    assertError(await call(newBrowser(server.entrances()), "GET", kit.path.users), 401);
   });
 
   test("the history is bounded: the newest ones, oldest first", async () => {
     const small = await startServer(kit.contract, { [SETTING.historyMax]: "5" });
     try {
       const [ann, bob] = [await newAccount(small, kit, "Ann"), await newAccount(small, kit, "Bob")];
-      const sender = await kit.sender(small, ann);
+      const sender = await kit.sender(ann);
       for (let turn = 1; turn <= 8; turn += 1) await sender.send(bob.id, `${turn}`);
       sender.close();
       assert.deepEqual(textsOf(await history(kit, bob, ann.id)), ["4", "5", "6", "7", "8"]);

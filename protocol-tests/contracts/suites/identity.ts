@@ -2,42 +2,42 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import WebSocket from "ws";
-import { call } from "../lib/browser-http.ts";
+import { eventually, must, within } from "../../lib/wait.ts";
+import { call, inTurn } from "../lib/browser-http.ts";
 import { CookieJar } from "../lib/cookies.ts";
 import type { Message } from "../lib/frontend-direct.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { type Account, history, type Kit, logInAgain, newAccount } from "../lib/kit.ts";
 import { PAGE_ORIGIN, type Server } from "../lib/server.ts";
-import { openClient, openTab } from "../lib/tabs.ts";
-import { eventually, must, within } from "../lib/wait.ts";
+import { openClient, openTab, type Page } from "../lib/tabs.ts";
 
 export function identitySuite(kit: Kit, server: Server): void {
   const tokenOf = (account: Account) => must(account.jar.get(kit.cookie), "token");
   /** The browser of someone whose cookie is `token`. */
-  const holding = (token: string | undefined, deployment: Account["deployment"], origin: string) => {
+  const holding = (token: string | undefined, deployment: Account["deployment"]): Page => {
     const jar = new CookieJar();
     if (token) jar.set(kit.cookie, token);
-    return { jar, deployment, origin };
+    return { jar, deployment, origin: PAGE_ORIGIN, pageUrl: inTurn(server.entrances()) };
   };
 
   test("cross-origin: no cookie on polling, the upgrade's cookie activates the socket", async () => {
     const ann = await newAccount(server, kit, "Ann");
-    const tab = await openTab(server.url, ann, ann.id).active();
+    const tab = await openTab(ann, ann.id).active();
     assert.ok(tab.online?.includes(ann.id));
     assert.equal(tab.socket.io.engine.transport.name, "websocket");
   });
 
   test("same-origin: the cookie of the handshake is the proof, the server's own origin is allowed", async () => {
     const ann = await newAccount(server, kit, "Ann", "same-origin");
-    const polling = await openTab(server.url, ann, ann.id, { transports: ["polling"] }).active();
+    const polling = await openTab(ann, ann.id, { transports: ["polling"] }).active();
     assert.equal(polling.socket.io.engine.transport.name, "polling");
-    const socketOnly = await openTab(server.url, ann, ann.id, { transports: ["websocket"] }).active();
+    const socketOnly = await openTab(ann, ann.id, { transports: ["websocket"] }).active();
     assert.ok(socketOnly.online?.includes(ann.id));
   });
 
   test("a cookie alone says who it is: no claim needed", async () => {
     const ann = await newAccount(server, kit, "Ann", "same-origin");
-    const tab = await openTab(server.url, ann).active();
+    const tab = await openTab(ann).active();
     assert.ok(tab.online?.includes(ann.id));
   });
 
@@ -45,7 +45,7 @@ export function identitySuite(kit: Kit, server: Server): void {
     const ann = await newAccount(server, kit, "Ann");
     const extraHeaders = { Authorization: `Bearer ${tokenOf(ann)}` };
     for (const transport of ["polling", "websocket"]) {
-      const tab = await openClient(server.url, { transports: [transport], extraHeaders }).active();
+      const tab = await openClient(server.entrances(), { transports: [transport], extraHeaders }).active();
       assert.ok(tab.online?.includes(ann.id), transport);
     }
   });
@@ -53,7 +53,7 @@ export function identitySuite(kit: Kit, server: Server): void {
   test("auth.token is proof", async () => {
     const ann = await newAccount(server, kit, "Ann");
     for (const transport of ["polling", "websocket"]) {
-      const tab = openClient(server.url, { transports: [transport], auth: { token: tokenOf(ann) } });
+      const tab = openClient(server.entrances(), { transports: [transport], auth: { token: tokenOf(ann) } });
       assert.ok((await tab.active()).online?.includes(ann.id), transport);
     }
   });
@@ -67,23 +67,23 @@ export function identitySuite(kit: Kit, server: Server): void {
       Cookie: must(jar.header(), "cookie"),
     });
     assert.equal(answer.status, 200);
-    await openTab(server.url, { ...ann, jar }, ann.id).active();
+    await openTab({ ...ann, jar }, ann.id).active();
   });
 
   test("an unproven claim gets nothing, is never online, and is refused in the end", async () => {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
-    const watcher = await openTab(server.url, bob, bob.id).active();
-    const nobody = holding(undefined, "cross-origin", PAGE_ORIGIN);
+    const watcher = await openTab(bob, bob.id).active();
+    const nobody = holding(undefined, "cross-origin");
     const thieves = [
-      openTab(server.url, nobody, ann.id, { transports: ["polling"] }),
-      openTab(server.url, nobody, ann.id),
-      openTab(server.url, nobody, ann.id, { transports: ["websocket"] }),
-      openTab(server.url, nobody),
-      openTab(server.url, nobody, "undefined"),
+      openTab(nobody, ann.id, { transports: ["polling"] }),
+      openTab(nobody, ann.id),
+      openTab(nobody, ann.id, { transports: ["websocket"] }),
+      openTab(nobody),
+      openTab(nobody, "undefined"),
     ];
     for (const thief of thieves)
       thief.socket.emit("sendMessage", { to: bob.id, text: "I am Ann", image: null }, () => {});
-    const sender = await kit.sender(server, bob);
+    const sender = await kit.sender(bob);
     await sender.send(ann.id, "for Ann only");
     sender.close();
     await Promise.all(thieves.map((thief) => thief.refused()));
@@ -91,7 +91,7 @@ export function identitySuite(kit: Kit, server: Server): void {
 
     // The next push to the watcher is a barrier: whatever the thieves caused would have come before it.
     const cat = await newAccount(server, kit, "Cat");
-    await openTab(server.url, cat, cat.id).active();
+    await openTab(cat, cat.id).active();
     await eventually("Bob sees Cat", () => watcher.online?.includes(cat.id));
     const everOnline = watcher.all<string[]>("getOnlineUsers").flat();
     assert.ok(!everOnline.includes(ann.id) && !everOnline.includes("undefined"), JSON.stringify(everOnline));
@@ -118,16 +118,16 @@ export function identitySuite(kit: Kit, server: Server): void {
     const refused = Object.entries(bad).flatMap(([what, token]) => [
       {
         what: `${what}, cookie on upgrade`,
-        tab: openTab(server.url, holding(token, "cross-origin", PAGE_ORIGIN), ann.id),
+        tab: openTab(holding(token, "cross-origin"), ann.id),
       },
       {
         what: `${what}, cookie in handshake`,
-        tab: openTab(server.url, holding(token, "same-origin", server.url), ann.id),
+        tab: openTab(holding(token, "same-origin"), ann.id),
       },
-      { what: `${what}, auth.token`, tab: openClient(server.url, { auth: { token } }) },
+      { what: `${what}, auth.token`, tab: openClient(server.entrances(), { auth: { token } }) },
       {
         what: `${what}, bearer`,
-        tab: openClient(server.url, { extraHeaders: { Authorization: `Bearer ${token}` } }),
+        tab: openClient(server.entrances(), { extraHeaders: { Authorization: `Bearer ${token}` } }),
       },
     ]);
     for (const { what, tab } of refused) {
@@ -139,9 +139,9 @@ export function identitySuite(kit: Kit, server: Server): void {
   test("a claim other than the proof is refused", async () => {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
     const liars = [
-      openTab(server.url, bob, ann.id),
-      openTab(server.url, holding(tokenOf(bob), "same-origin", server.url), ann.id),
-      openClient(server.url, { query: { userId: ann.id }, auth: { token: tokenOf(bob) } }),
+      openTab(bob, ann.id),
+      openTab(holding(tokenOf(bob), "same-origin"), ann.id),
+      openClient(server.entrances(), { query: { userId: ann.id }, auth: { token: tokenOf(bob) } }),
     ];
     for (const liar of liars) {
       await liar.refused();
@@ -178,9 +178,9 @@ export function identitySuite(kit: Kit, server: Server): void {
 
   test("when the token ends, its sockets end and REST says 401", async () => {
     const ann = await newAccount(server, kit, "Ann");
-    const brief = holding(tokenFor(ann.id, 4), "cross-origin", PAGE_ORIGIN);
-    const tab = await openTab(server.url, brief, ann.id).active();
-    const lasting = await openTab(server.url, ann, ann.id).active();
+    const brief = holding(tokenFor(ann.id, 4), "cross-origin");
+    const tab = await openTab(brief, ann.id).active();
+    const lasting = await openTab(ann, ann.id).active();
     const end = await tab.refused();
     assert.deepEqual(end, { how: "disconnect", text: "io server disconnect" });
     const answer = await call(ann, "GET", kit.path.check, undefined, {
@@ -194,9 +194,9 @@ export function identitySuite(kit: Kit, server: Server): void {
     const ann = await newAccount(server, kit, "Ann");
     const elsewhere = await logInAgain(server, kit, ann);
     const bob = await newAccount(server, kit, "Bob");
-    const watcher = await openTab(server.url, bob, bob.id).active();
-    const here = [openTab(server.url, ann, ann.id), openTab(server.url, ann, ann.id)];
-    const there = await openTab(server.url, elsewhere, ann.id).active();
+    const watcher = await openTab(bob, bob.id).active();
+    const here = [openTab(ann, ann.id), openTab(ann, ann.id)];
+    const there = await openTab(elsewhere, ann.id).active();
     for (const tab of here) await tab.active();
     await eventually("Bob sees Ann", () => watcher.online?.includes(ann.id));
     const before = watcher.all("getOnlineUsers").length;
@@ -205,7 +205,7 @@ export function identitySuite(kit: Kit, server: Server): void {
     for (const tab of here) {
       assert.deepEqual(await tab.refused(), { how: "disconnect", text: "io server disconnect" });
     }
-    const sender = await kit.sender(server, bob);
+    const sender = await kit.sender(bob);
     await sender.send(ann.id, "still there?");
     sender.close();
     await eventually("the other session is alive", () => there.all("newMessage").length === 1);

@@ -1,12 +1,12 @@
 /** Pictures over REST: accepted types, refused ones, and how a stored one is served. Both contracts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { must } from "../../lib/wait.ts";
 import { call, newBrowser } from "../lib/browser-http.ts";
 import { bytesOf, dataUrl, NOT_PICTURES, PICTURE_TYPES, type PictureType } from "../lib/images.ts";
 import { history, type Kit, newAccount } from "../lib/kit.ts";
 import { PAGE_ORIGIN, type Server } from "../lib/server.ts";
 import { assertError, assertMessage } from "../lib/shapes.ts";
-import { must } from "../lib/wait.ts";
 
 export function picturesSuite(kit: Kit, server: Server, sentStatus: 200 | 201): void {
   for (const type of PICTURE_TYPES) {
@@ -106,7 +106,7 @@ export function picturesSuite(kit: Kit, server: Server, sentStatus: 200 | 201): 
 
   test("pictures of strangers without a log-in: sending needs one", async () => {
     const bob = await newAccount(server, kit, "Bob");
-    const stranger = newBrowser(server.url);
+    const stranger = newBrowser(server.entrances());
     assertError(
       await call(stranger, "POST", kit.path.send(bob.id), { text: "", image: dataUrl("png") }),
       401,

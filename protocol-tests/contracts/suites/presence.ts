@@ -1,17 +1,15 @@
 /** `getOnlineUsers`: online is who has at least one live, proven socket. Both contracts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { eventually } from "../../lib/wait.ts";
 import { type Account, type Kit, newAccount } from "../lib/kit.ts";
 import { layWire } from "../lib/proxy.ts";
 import type { Server } from "../lib/server.ts";
 import { ID } from "../lib/shapes.ts";
-import { openTab } from "../lib/tabs.ts";
-import { eventually } from "../lib/wait.ts";
+import { at, openTab } from "../lib/tabs.ts";
 
 export function presenceSuite(kit: Kit, server: Server): void {
-  const tabOf = (account: Account, url = server.url) => {
-    return openTab(url, account, account.id).active();
-  };
+  const tabOf = (account: Account) => openTab(account, account.id).active();
 
   test("everybody hears of every arrival and departure; own id included, ids unique and real", async () => {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
@@ -45,7 +43,7 @@ export function presenceSuite(kit: Kit, server: Server): void {
     await tabOf(cat);
     await eventually("Ann sees Cat", () => watcher.online?.includes(cat.id));
     assert.ok(watcher.online?.includes(bob.id), "one tab is still open");
-    const sender = await kit.sender(server, ann);
+    const sender = await kit.sender(ann);
     await sender.send(bob.id, "are you there?");
     sender.close();
     await eventually("the open tab still gets messages", () => first.all("newMessage").length === 1);
@@ -63,7 +61,7 @@ export function presenceSuite(kit: Kit, server: Server): void {
     await eventually("Ann sees Bob", () => watcher.online?.includes(bob.id));
     const lists = watcher.all("getOnlineUsers").length;
     before.close();
-    const sender = await kit.sender(server, ann);
+    const sender = await kit.sender(ann);
     await sender.send(bob.id, "hello");
     sender.close();
     await eventually("the new tab gets it", () => afterReload.all("newMessage").length === 1);
@@ -72,9 +70,9 @@ export function presenceSuite(kit: Kit, server: Server): void {
 
   test("a connection that breaks without a goodbye leaves no ghost", async () => {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
-    const wire = await layWire(server.port);
+    const wire = await layWire(bob);
     const watcher = await tabOf(ann);
-    const broken = await (await tabOf(bob, wire.url)).upgraded();
+    const broken = await (await tabOf(at(wire.url, bob))).upgraded();
     await eventually("Ann sees Bob", () => watcher.online?.includes(bob.id));
     wire.cut();
     await eventually("Ann sees Bob leave", () => !watcher.online?.includes(bob.id), 30_000);

@@ -1,12 +1,12 @@
 /** What a socket missed comes once, in order, when it returns: connection state recovery. Both contracts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { eventually } from "../../lib/wait.ts";
 import type { Message } from "../lib/frontend-direct.ts";
 import { type Account, history, idsOf, type Kit, newAccount } from "../lib/kit.ts";
 import { layWire, type Wire } from "../lib/proxy.ts";
 import type { Server } from "../lib/server.ts";
-import { openTab, type Tab } from "../lib/tabs.ts";
-import { eventually } from "../lib/wait.ts";
+import { at, openTab, type Tab } from "../lib/tabs.ts";
 
 const RETURN_MS = 30_000;
 
@@ -23,10 +23,10 @@ export function recoverySuite(kit: Kit, server: Server): void {
   /** Ann writes to Bob, whose socket hangs on a wire that can be cut. */
   async function scene(play: (scene: Scene) => Promise<void>): Promise<void> {
     const [ann, bob] = [await newAccount(server, kit, "Ann"), await newAccount(server, kit, "Bob")];
-    const wire = await layWire(server.port);
-    const tab = openTab(wire.url, bob, bob.id);
+    const wire = await layWire(bob);
+    const tab = openTab(at(wire.url, bob), bob.id);
     const send = async (...texts: string[]) => {
-      const sender = await kit.sender(server, ann);
+      const sender = await kit.sender(ann);
       const sent: Message[] = [];
       for (const text of texts) sent.push(await sender.send(bob.id, text));
       sender.close();
@@ -128,7 +128,7 @@ export function recoverySuite(kit: Kit, server: Server): void {
       s.wire.cut();
       await eventually("Bob's socket noticed", () => !s.tab.socket.connected);
       await s.send("secret while away");
-      const thief = openTab(server.url, eve, eve.id, { auth: stolen });
+      const thief = openTab(eve, eve.id, { auth: stolen });
       await eventually(
         "Eve is active or refused",
         () => thief.online || (thief.ends.length && !thief.socket.active),

@@ -2,8 +2,8 @@
  * The load balancer before the gateways, one port for each device: a device stays where it is while that gateway is
  * ready, else its next connection goes to one that is. With none ready, any is tried.
  */
-import { Link } from "./link.ts";
-import type { Process } from "./process.ts";
+import { Link } from "../../lib/link.ts";
+import type { Process } from "../../lib/process.ts";
 
 const LOOK_EVERY_MS = 250;
 

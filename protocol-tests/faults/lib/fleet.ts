@@ -2,9 +2,11 @@
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { freePort, JWT_SECRET } from "../../contracts/lib/server.ts";
-import { Link } from "./link.ts";
-import { Process } from "./process.ts";
+import { JWT_SECRET } from "../../contracts/lib/server.ts";
+import { inDatabase, prepareCluster, startCluster } from "../../lib/cluster.ts";
+import { freePort } from "../../lib/free-port.ts";
+import { Link } from "../../lib/link.ts";
+import { Process } from "../../lib/process.ts";
 import type { Services } from "./services.ts";
 
 export type Shape = "embedded" | "cluster";
@@ -45,7 +47,7 @@ export interface FleetPlan {
 }
 
 export async function startFleet(plan: FleetPlan): Promise<Fleet> {
-  return plan.shape === "embedded" ? startEmbedded(plan) : startCluster(plan);
+  return plan.shape === "embedded" ? embeddedFleet(plan) : clusterFleet(plan);
 }
 
 const COMMON = {
@@ -62,7 +64,7 @@ const COMMON = {
   SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS: "100000",
 };
 
-async function startEmbedded(plan: FleetPlan): Promise<Fleet> {
+async function embeddedFleet(plan: FleetPlan): Promise<Fleet> {
   const port = await freePort();
   const data = mkdtempSync(join(plan.dir, "data-"));
   const env = { ...COMMON, SERVER_PORT: String(port), SOCKEYE_DATA_DIR: data, ...plan.env };
@@ -83,45 +85,28 @@ async function startEmbedded(plan: FleetPlan): Promise<Fleet> {
   return fleet;
 }
 
-async function startCluster(plan: FleetPlan): Promise<Fleet> {
+async function clusterFleet(plan: FleetPlan): Promise<Fleet> {
   const { services } = plan;
   if (services === null) throw new Error("the cluster needs the real servers");
   const id = `faults-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
   const wires = await layWires(services);
-  const mongo = (link: Link) =>
-    plan.mongo === "wired"
-      ? `mongodb://127.0.0.1:${link.port}/${id}?directConnection=true`
-      : services.mongoUri.replace(/\/(\?|$)/, `/${id}$1`);
-  const env = {
-    ...COMMON,
-    KAFKA_BROKERS: `127.0.0.1:${wires.kafka.port}`,
-    KAFKA_TOPIC: id,
-    KAFKA_GROUP: id,
-    REDIS_URL: `redis://127.0.0.1:${wires.redis.port}`,
-    SOCKEYE_REDIS_PREFIX: id,
-  };
-  const processes: Process[] = [];
-  const make = async (role: "serve" | "work" | "migrate", name: string): Promise<Process> => {
-    const port = await freePort();
-    const made = new Process({
-      name,
-      binary: plan.binary,
-      args: [role],
-      env: {
-        ...env,
-        MONGODB_URI: mongo(role === "work" ? wires.mongoOfWorkers : wires.mongoOfGateways),
-        SOCKEYE_NODE_NAME: `${id}-${name}`,
-        SOCKEYE_DATA_DIR: mkdtempSync(join(plan.dir, "data-")),
-        ...(role === "work" ? { SOCKEYE_OPS_PORT: String(port) } : { SERVER_PORT: String(port) }),
-        ...plan.env,
-      },
-      port,
-      logDir: plan.dir,
-    });
-    processes.push(made);
-    return made;
-  };
-  const [gateways, workers]: [Process[], Process[]] = [[], []];
+  const wired = (link: Link) => `mongodb://127.0.0.1:${link.port}/${id}?directConnection=true`;
+  const prepared = await prepareCluster({
+    binary: plan.binary,
+    id,
+    kafkaBrokers: `127.0.0.1:${wires.kafka.port}`,
+    redisUrl: `redis://127.0.0.1:${wires.redis.port}`,
+    mongoUri: (role) => {
+      if (plan.mongo === "set") return inDatabase(services.mongoUri, id);
+      return wired(role === "work" ? wires.mongoOfWorkers : wires.mongoOfGateways);
+    },
+    gateways: plan.gateways,
+    workers: plan.workers,
+    env: () => ({ ...COMMON, ...plan.env }),
+    dir: plan.dir,
+  });
+  const { migration, gateways, workers } = prepared;
+  const processes = [migration, ...gateways, ...workers];
   const fleet: Fleet = {
     shape: "cluster",
     gateways,
@@ -135,13 +120,7 @@ async function startCluster(plan: FleetPlan): Promise<Fleet> {
       return processes.flatMap((one) => one.complaints);
     },
   };
-  await orStop(fleet, async () => {
-    await (await make("migrate", "migrate")).runToEnd();
-    for (let index = 0; index < plan.gateways; index += 1)
-      gateways.push(await make("serve", `gateway-${index}`));
-    for (let index = 0; index < plan.workers; index += 1) workers.push(await make("work", `worker-${index}`));
-    await Promise.all([...gateways, ...workers].map((one) => one.start()));
-  });
+  await orStop(fleet, () => startCluster(prepared));
   return fleet;
 }
 

@@ -3,9 +3,9 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket
 import { type Browser, call, type Deployment, newBrowser } from "../../contracts/lib/browser-http.ts";
 import type { Message } from "../../contracts/lib/frontend-direct.ts";
 import type { Ack } from "../../contracts/lib/frontend-direct-v1.ts";
+import type { Link } from "../../lib/link.ts";
 import type { Balancer } from "./balancer.ts";
 import type { HistoryRead, Ledger, Device as Record, Seen, Send } from "./ledger.ts";
-import type { Link } from "./link.ts";
 
 const ACK_WITHIN_MS = 15_000;
 const REQUEST_WITHIN_MS = 10_000;

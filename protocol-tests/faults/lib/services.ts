@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import type { Address } from "./link.ts";
+import type { Address } from "../../lib/link.ts";
 
 const SCRIPT = resolve(import.meta.dirname, "../../../scripts/services");
 const START_WITHIN_MS = 300_000;

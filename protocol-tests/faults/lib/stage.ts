@@ -1,12 +1,13 @@
 /** What a scenario may do, and how one is played from the fleet's start to the verdict. */
-import { eventually } from "../../contracts/lib/wait.ts";
+
+import type { Process } from "../../lib/process.ts";
+import { eventually } from "../../lib/wait.ts";
 import { elapse } from "../../lib/within.ts";
 import { Balancer } from "./balancer.ts";
 import { type Fleet, type FleetPlan, type Shape, startFleet, type Wires } from "./fleet.ts";
 import { Ledger, presenceDifference, type Verdict } from "./ledger.ts";
 import { Load, randomFrom } from "./load.ts";
 import { type Device, Town, type Way } from "./people.ts";
-import type { Process } from "./process.ts";
 import type { Services } from "./services.ts";
 
 /** G6: who is online is right again within this. */

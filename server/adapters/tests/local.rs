@@ -302,8 +302,14 @@ async fn pictures_lie_under_their_first_digits_and_nothing_else_is_left() {
     let id = MediaId::new([0xab; 16], ImageKind::Png);
     let unfinished = dir.path().join("media/unfinished");
     std::fs::create_dir_all(&unfinished).unwrap();
-    std::fs::write(unfinished.join("left over"), b"half").unwrap();
+    let left_over = std::fs::File::create(unfinished.join("left over")).unwrap();
+    let long_ago = left_over.metadata().unwrap().modified().unwrap() - std::time::Duration::from_secs(7200);
+    left_over.set_modified(long_ago).unwrap();
+    let by_another = unfinished.join("what another process is at");
+    std::fs::write(&by_another, b"half").unwrap();
     let blobs = DirectoryBlobs::open(dir.path()).unwrap();
+    assert!(by_another.exists());
+    std::fs::remove_file(by_another).unwrap();
     assert_eq!(std::fs::read_dir(&unfinished).unwrap().count(), 0);
     blobs.put(&id, &image).await.unwrap();
     assert_eq!(std::fs::read(dir.path().join(format!("media/ab/{id}"))).unwrap(), image.bytes);

@@ -283,7 +283,8 @@ async fn an_eager_client_is_told_to_slow_down_and_lives() {
 #[tokio::test]
 async fn one_address_holds_a_bounded_number_of_connections() {
     let server = Server::with(&[("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", "20")]).await;
-    let ann = server.person("ann").await;
+    // Every gateway has the bound for itself.
+    let ann = server.person("ann").await.at(server.address);
     let mut open = Vec::new();
     for n in 0..20 {
         let transport = if n % 2 == 0 { Transport::WebSocket } else { Transport::Polling };

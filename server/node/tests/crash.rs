@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Client, Person, Server, Transport, setting};
+use common::{Client, Person, Server, Transport, embedded_only, setting};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -272,6 +272,9 @@ async fn come_back(client: &mut Client) {
 
 #[tokio::test]
 async fn a_torn_end_of_a_file_is_no_obstacle() {
+    if embedded_only("it tears files of the data directory") {
+        return;
+    }
     let mut server = Server::start().await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let mut sender = ann.connect().await;

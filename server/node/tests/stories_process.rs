@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Server, Transport, eventually, soon};
+use common::{Server, Transport, embedded_only, eventually, soon};
 
 #[tokio::test]
 async fn sigterm_closes_every_connection_and_ends_with_success() {
@@ -71,6 +71,9 @@ async fn what_is_in_flight_at_sigterm_is_acknowledged_or_can_be_retried() {
 
 #[tokio::test]
 async fn a_second_process_on_the_same_data_refuses_to_start() {
+    if embedded_only("a second process on the same data is what a cluster is") {
+        return;
+    }
     let server = Server::start().await;
     let data = server.data_dir().display().to_string();
     let second = Server::prepared(&[("SOCKEYE_DATA_DIR", data.as_str())]);
@@ -95,7 +98,11 @@ async fn production_without_a_secret_refuses_to_start_and_names_the_setting() {
     for secret in [None, Some("changeme"), Some("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")] {
         let mut settings = vec![("NODE_ENV", "production")];
         settings.extend(secret.map(|secret| ("JWT_SECRET", secret)));
-        let exit = Server::prepared(&settings).run_to_end().await;
+        let mut server = Server::prepared(&settings);
+        if secret.is_none() {
+            server = server.without("JWT_SECRET");
+        }
+        let exit = server.run_to_end().await;
         assert_eq!(exit.status.code(), Some(2), "{}", exit.said);
         assert!(exit.said.contains("JWT_SECRET"), "{}", exit.said);
         assert!(
@@ -142,6 +149,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
         ("SOCKEYE_LIMIT_EVENTS", "many"),
         ("REDIS_URL", "redis://:hunter2@127.0.0.1"),
     ])
+    .without("KAFKA_BROKERS")
     .run_to_end()
     .await;
     assert_eq!(exit.status.code(), Some(2));
@@ -157,11 +165,13 @@ async fn a_draining_server_is_not_ready_and_lets_nobody_in() {
     let mut server = Server::start().await;
     let ann = server.person("ann").await;
     server.sigterm();
-    let ready = server.url("/readyz");
-    eventually("not ready any more", || async {
-        reqwest::get(&ready).await.map_or(true, |answer| answer.status() == 503).then_some(())
-    })
-    .await;
+    for gateway in server.addresses.all() {
+        let ready = format!("http://{gateway}/readyz");
+        eventually("not ready any more", || async {
+            reqwest::get(&ready).await.map_or(true, |answer| answer.status() == 503).then_some(())
+        })
+        .await;
+    }
     assert!(ann.dial().connect().await.is_err());
     let exit = soon("the end", server.end()).await;
     assert!(exit.status.success(), "{exit:?}");

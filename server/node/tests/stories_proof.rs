@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Contract, Dial, Person, Server, Transport};
+use common::{Contract, Person, Server, Transport};
 use serde_json::json;
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn claims_are_believed_only_where_the_operator_said_so() {
     for (trust, believed) in [("off", false), ("loopback", true), ("always", true)] {
         let server = Server::with(&[("SOCKEYE_TRUST_QUERY_USER", trust)]).await;
         let (ann, bob) = (server.person("ann").await, server.person("bob").await);
-        let claiming = Dial::to(server.address).claiming(&ann.id);
+        let claiming = server.dial().claiming(&ann.id);
         match claiming.connect().await {
             Ok(mut client) => {
                 assert!(believed, "{trust}");

@@ -4,6 +4,12 @@ mod common;
 
 use common::{Client, Memory, Person, Server, Transport};
 
+/// Pinned to one gateway: another one may be a moment behind, and deliver to a connection that is new there what was
+/// accepted just before.
+fn at_one_gateway(server: &Server, person: Person) -> Person {
+    person.at(server.address)
+}
+
 /// A client that has been told something, so that it knows from where to go on.
 async fn settled(person: &Person, transport: Transport) -> Client {
     let mut client = person.dial().over(transport).connect().await.expect("let in");
@@ -100,7 +106,8 @@ async fn messages_sent_while_the_transport_is_upgraded_arrive_once_in_order() {
         // What it sends itself while it upgrades arrives too (and at its user's next tab, maybe).
         reader.send(&ann.id, "back").await;
         let mut got = reader.texts_until(&texts[39]).await;
-        got.retain(|text| text != "back");
+        // (And what an earlier round sent, where another gateway was a moment ahead.)
+        got.retain(|text| text.starts_with(&format!("{round}.")));
         assert_eq!(got, texts);
     }
 }
@@ -159,7 +166,7 @@ async fn a_returning_sender_is_not_told_its_own_messages() {
 #[tokio::test]
 async fn whoever_missed_too_much_is_told_to_start_afresh() {
     let server = Server::with(&[("SOCKEYE_RECOVERY_LEN_MAX", "5")]).await;
-    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let (ann, bob) = (server.person("ann").await, at_one_gateway(&server, server.person("bob").await));
     let mut sender = ann.connect().await;
     let mut reader = settled(&bob, Transport::WebSocket).await;
     let pid = reader.memory.pid.clone();
@@ -181,7 +188,7 @@ async fn whoever_missed_too_much_is_told_to_start_afresh() {
 #[tokio::test]
 async fn a_first_connection_gets_nothing_old() {
     let server = Server::start().await;
-    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let (ann, bob) = (server.person("ann").await, at_one_gateway(&server, server.person("bob").await));
     let mut first = bob.connect().await;
     ann.send(&bob, "before").await;
     first.next("newMessage").await;
@@ -227,7 +234,7 @@ async fn nobody_recovers_with_what_belongs_to_somebody_else_or_was_made_up() {
 async fn an_offset_that_the_log_has_not_reached_is_no_recovery() {
     // The data directory was restored from yesterday's copy, say, and clients remember today.
     let server = Server::start().await;
-    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let (ann, bob) = (server.person("ann").await, at_one_gateway(&server, server.person("bob").await));
     let mut first = settled(&bob, Transport::WebSocket).await;
     ann.send(&bob, "before").await;
     first.next("newMessage").await;
@@ -267,7 +274,8 @@ async fn offsets_that_make_no_sense_do_no_harm() {
 #[tokio::test]
 async fn one_device_on_two_connections_is_served_on_the_newer_one() {
     let server = Server::start().await;
-    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    // A gateway does not know the other's connections: there the old one ends with its heartbeat.
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await.at(server.address));
     let mut old = settled(&bob, Transport::WebSocket).await;
     // The network changed, and the server has not noticed that the old connection is dead.
     let mut new = bob.dial().remembering(old.memory.clone()).connect().await.expect("let in");

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ const QUEUE_LEN_MAX: usize = 256;
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// [`Blobs`] as files, `<data dir>/media/<first two digits>/<name>`. Written under another name, synced and renamed: a
-/// file with its own name is whole.
+/// file with its own name is whole. Several processes may share the directory.
 pub struct DirectoryBlobs {
     root: Arc<PathBuf>,
     workers: Workers<()>,
@@ -41,12 +42,8 @@ impl DirectoryBlobs {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let root = dir.join("media");
         let io = |source| OpenError::Io { path: root.clone(), source };
-        // What an earlier process had not finished is of no use.
-        match fs::remove_dir_all(unfinished(&root)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
-            _ => {}
-        }
         fs::create_dir_all(unfinished(&root)).map_err(io)?;
+        sweep(&unfinished(&root)).map_err(io)?;
         sync_dir(dir).and_then(|()| sync_dir(&root)).map_err(io)?;
         let workers = Workers::start("media", vec![(); THREADS], QUEUE_LEN_MAX, |()| ()).map_err(io)?;
         Ok(Self { root: Arc::new(root), workers, put_count: AtomicU64::new(0) })
@@ -69,9 +66,30 @@ impl Blobs for DirectoryBlobs {
     }
 }
 
+/// What a process did not finish long ago is of no use; what is younger, another one may be at. By the file system's clock,
+/// which all who share it agree on.
+fn sweep(unfinished: &Path) -> io::Result<()> {
+    const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
+    let probe = unfinished.join("probe");
+    fs::write(&probe, b"now")?;
+    // Whoever starts at the same time has taken it away, just as late.
+    let Ok(now) = fs::metadata(&probe).and_then(|file| file.modified()) else { return Ok(()) };
+    let _ = fs::remove_file(&probe);
+    for entry in fs::read_dir(unfinished)? {
+        let entry = entry?;
+        let age = entry.metadata().and_then(|file| file.modified()).map(|at| now.duration_since(at));
+        if age.is_ok_and(|age| age.is_ok_and(|age| age > ABANDONED_AFTER)) {
+            // Another process may have been quicker.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
 fn put(root: &Path, name: &str, nth: u64, bytes: &[u8]) -> io::Result<()> {
     let shelf = shelf(root, name);
-    let (unfinished, finished) = (unfinished(root).join(nth.to_string()), shelf.join(name));
+    // Names are random: another process writes another picture.
+    let (unfinished, finished) = (unfinished(root).join(format!("{name}.{nth}")), shelf.join(name));
     if !finished.exists() {
         fs::create_dir_all(&shelf)?;
         sync_dir(root)?;

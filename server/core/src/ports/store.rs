@@ -33,7 +33,7 @@ pub trait Users: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<User>, StoreError>;
 
-    /// Everybody but `except`, in the order in which they signed up, from after `after` on, at most `len_max`.
+    /// Everybody but `except`, in order of their ids (which rise with time: the order in which they signed up), from after `after` on, at most `len_max`.
     async fn people(
         &self,
         except: UserId,

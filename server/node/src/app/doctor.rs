@@ -18,6 +18,9 @@ use crate::{
 /// A server that says nothing for this long is not reachable.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+const NO_PUBLIC_URL: &str = "SOCKEYE_PUBLIC_URL is not set: pictures are stored by name, which another backend on this \
+    database could not show.";
+
 /// Prints its findings; fails when something does not work.
 pub async fn run(config: Config) -> ExitCode {
     let mut report = Report::default();
@@ -120,6 +123,9 @@ async fn mongodb(config: &Config, report: &mut Report) {
                 report.ok(PART, format_args!("{} is {}.", member.address, member.state));
             }
             found.problems.iter().for_each(|problem| report.fail(PART, problem));
+            if config.http.public_url.is_none() {
+                report.warn(PART, NO_PUBLIC_URL);
+            }
         }
         Ok(Err(error)) => report.fail(PART, format_args!("{error}. Check MONGODB_URI.")),
         Err(_) => report.fail(PART, "no answer. Check MONGODB_URI, and that this machine may connect."),

@@ -1,7 +1,7 @@
 //! One Socket.IO connection, from proof of identity to clean-up: one task owns it, so its events are handled, acknowledged
 //! and fanned out in the order they were sent (promise G3).
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{any::Any, collections::VecDeque, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -60,25 +60,29 @@ impl Application for Connections {
             passing: reason == Refused::Unavailable,
         };
         let claim = self.contract.claimed_user(&handshake.query);
-        let proof = self.proof(handshake, auth).await;
-        let user = match (proof, claim) {
-            (Ok(proven), _) => proven.user,
+        let (user, proven) = match (self.proof(handshake, auth).await, claim) {
+            (Ok(proven), _) => (proven.user, Some(proven)),
             // Proof may come with the upgrade; until then the socket is told nothing.
-            (Err(Refused::NoProof), Claim::User(user)) if handshake.may_upgrade() => user,
+            (Err(Refused::NoProof), Claim::User(user)) if handshake.may_upgrade() => (user, None),
             (Err(reason), _) => return Err(refusal(reason)),
         };
+        // Before the CONNECT answer: what is accepted once the client has that, it gets.
+        let kept = |device| {
+            proven.as_ref().map(|proven| Box::new(self.join(proven, device)) as Box<dyn Any + Send + Sync>)
+        };
         let Some(key) = self.recovery.as_ref().filter(|_| handshake.eio >= 4) else {
-            return Ok(Admission::default());
+            let kept = kept(self.gateway.chat.new_device());
+            return Ok(Admission { kept, ..Admission::default() });
         };
         if let Some(returning) = key.returning(auth).filter(|returning| returning.user == user)
             && self.can_resume(user, &returning.offset).await.map_err(refusal)?
         {
             let pid = auth.get("pid").and_then(Value::as_str).map(str::to_owned);
             let recovery_offset = Some(returning.offset.to_string());
-            return Ok(Admission { pid, recovered: true, recovery_offset });
+            return Ok(Admission { pid, recovered: true, recovery_offset, kept: kept(returning.device) });
         }
         let device = self.gateway.chat.new_device();
-        Ok(Admission { pid: Some(key.pid(user, device)), ..Admission::default() })
+        Ok(Admission { pid: Some(key.pid(user, device)), kept: kept(device), ..Admission::default() })
     }
 
     /// What is over soon is boxed: a waiting connection costs as much memory as its future has room for.
@@ -223,24 +227,38 @@ impl Connections {
         }
     }
 
+    fn join(&self, proven: &Proven, device: DeviceId) -> Membership {
+        self.hub.join(proven.user, device, proven.session.map(|session| session.id))
+    }
+
     /// Waits until a connection is proven, and makes it one that is told what concerns it.
     async fn owner(&self, mut connection: Connection) -> Option<Owner<'_>> {
         let mut held = VecDeque::new();
+        let joined = connection.admission.kept.take();
         let proven = self.wait_for_proof(&mut connection, &mut held).await?;
         let admission = &connection.admission;
         let known = self.recovery.as_ref().zip(admission.pid.as_deref()).and_then(|(key, pid)| key.read(pid));
         let offset = admission.recovery_offset.as_deref().filter(|_| admission.recovered);
-        let device = known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device);
+        let session = proven.session.map(|session| session.id);
+        let joined = joined.and_then(|joined| joined.downcast::<Membership>().ok());
+        let membership = match joined.filter(|joined| joined.is_of(proven.user, session)) {
+            Some(joined) => *joined,
+            // It proved only now who it is, or proved something else.
+            None => {
+                let device = known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device);
+                self.join(&proven, device)
+            }
+        };
         Some(Owner {
             shared: self,
             proven,
-            device,
+            device: membership.device,
             base_url: self.gateway.base_url(&connection.handshake.base_url),
             recovers: known.is_some(),
             missed_since: offset.and_then(|offset| offset.parse().ok()),
             events: Window::default(),
             refused_count: 0,
-            membership: self.hub.join(proven.user, device, proven.session.map(|session| session.id)),
+            membership,
             held,
             inbox: connection.inbox,
             outbox: connection.outbox,

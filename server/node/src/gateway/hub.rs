@@ -68,7 +68,8 @@ struct Device {
 pub struct Membership {
     hub: Arc<Hub>,
     user: UserId,
-    device: DeviceId,
+    session: Option<SessionId>,
+    pub device: DeviceId,
     pub queue: mpsc::Receiver<Told>,
     pub overflowed: CancellationToken,
     /// Everything up to here was delivered before this device joined; everything after it is in the queue.
@@ -93,7 +94,7 @@ impl Hub {
         devices.of_user.entry(user).or_default().push(entry);
         devices.count += 1;
         drop(devices);
-        Membership { hub: self.clone(), user, device, queue, overflowed, joined_at }
+        Membership { hub: self.clone(), user, session, device, queue, overflowed, joined_at }
     }
 
     /// Everything up to here was delivered.
@@ -203,6 +204,12 @@ impl Devices {
         }
         self.count -= removed.len();
         removed
+    }
+}
+
+impl Membership {
+    pub fn is_of(&self, user: UserId, session: Option<SessionId>) -> bool {
+        self.user == user && self.session == session
     }
 }
 

@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
 use serde_json::{Map, Value, json};
 
 use super::{
+    addresses::Addresses,
     line::{Line, RawSocket, Route, open_socket},
     soon,
 };
@@ -17,6 +18,8 @@ use super::{
 /// A connection not made yet.
 #[derive(Debug, Clone)]
 pub struct Dial {
+    addresses: Addresses,
+    /// Its address is the one dialled last.
     route: Route,
     transport: Transport,
     auth: Map<String, Value>,
@@ -75,10 +78,18 @@ pub struct Client {
 }
 
 impl Dial {
-    pub fn to(address: SocketAddr) -> Self {
-        let route = Route { address, from: None, query: String::new(), headers: vec![] };
+    /// To one address, or to several in turn.
+    pub fn to(addresses: impl Into<Addresses>) -> Self {
+        let addresses = addresses.into();
+        let route = Route { address: addresses.all()[0], from: None, query: String::new(), headers: vec![] };
         let (auth, upgrade_headers, memory) = (Map::new(), None, Memory::default());
-        Self { route, transport: Transport::WebSocket, auth, upgrade_headers, memory }
+        Self { addresses, route, transport: Transport::WebSocket, auth, upgrade_headers, memory }
+    }
+
+    /// To this gateway, now and on return.
+    pub fn at(mut self, gateway: SocketAddr) -> Self {
+        self.addresses = gateway.into();
+        self
     }
 
     /// `?userId=`, as the frontends claim who they are.
@@ -144,10 +155,12 @@ impl Dial {
 
     /// A WebSocket on which the test speaks for itself.
     pub async fn raw(&self) -> Result<RawSocket, ConnectError> {
-        soon("a WebSocket is opened", open_socket(&self.route, "")).await
+        let route = Route { address: self.addresses.next(), ..self.route.clone() };
+        soon("a WebSocket is opened", open_socket(&route, "")).await
     }
 
-    pub async fn connect(self) -> Result<Client, ConnectError> {
+    pub async fn connect(mut self) -> Result<Client, ConnectError> {
+        self.route.address = self.addresses.next();
         let mut client = Client {
             memory: self.memory.clone(),
             dial: self,
@@ -160,7 +173,7 @@ impl Dial {
             next_ack: 0,
             disconnected_by_server: false,
         };
-        client.reconnect().await.map(|()| client)
+        client.connect().await.map(|()| client)
     }
 
     fn header(mut self, name: HeaderName, value: &str) -> Self {
@@ -197,8 +210,18 @@ impl ConnectError {
 }
 
 impl Client {
-    /// Connects (again), showing what is remembered.
+    /// Connects again, showing what is remembered; to another gateway, where there is one.
     pub async fn reconnect(&mut self) -> Result<(), ConnectError> {
+        self.dial.route.address = self.dial.addresses.after(self.dial.route.address);
+        self.connect().await
+    }
+
+    /// Comes back at this gateway from now on.
+    pub fn move_to(&mut self, gateway: SocketAddr) {
+        self.dial.addresses = gateway.into();
+    }
+
+    async fn connect(&mut self) -> Result<(), ConnectError> {
         soon("an answer to CONNECT", self.connecting()).await
     }
 

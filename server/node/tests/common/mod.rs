@@ -1,17 +1,23 @@
 //! The real binary as a child process, people who use it over REST, and a small raw Socket.IO client.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this")]
 
+mod addresses;
 mod client;
 mod line;
+mod node;
 mod person;
 mod server;
+mod shape;
 
 use std::{future::Future, time::Duration};
 
+pub use addresses::Addresses;
 pub use client::{Client, ConnectError, Dial, Event, Memory, Transport};
 pub use line::{RawSocket, open_socket};
+pub use node::{Exit, Node};
 pub use person::{Answer, Contract, Person};
-pub use server::{Exit, Server};
+pub use server::Server;
+pub use shape::{Shape, embedded_only};
 
 /// How long anything may take before a test says that it does not happen. Far more than it needs on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use super::{Client, Dial, PATIENCE, Server};
+use super::{Addresses, Client, Dial, PATIENCE, Server};
 
 /// Whose vocabulary the server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,8 @@ pub struct Person {
     /// The token of the last log-in.
     pub token: String,
     pub contract: Contract,
-    address: SocketAddr,
+    /// Every request goes to the next of them.
+    addresses: Addresses,
     http: reqwest::Client,
 }
 
@@ -86,7 +87,7 @@ impl Person {
             password: String::new(),
             token: String::new(),
             contract: server.contract,
-            address: server.address,
+            addresses: server.addresses.clone(),
             http: http(),
         }
     }
@@ -94,6 +95,11 @@ impl Person {
     /// The same claims, with a token of the test's own making.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// The same person, all of whose requests and connections are to this gateway.
+    pub fn at(&self, gateway: SocketAddr) -> Self {
+        Self { addresses: gateway.into(), ..self.clone() }
     }
 
     /// A second session, on another device. This person's own goes on.
@@ -126,7 +132,7 @@ impl Person {
 
     /// A WebSocket not opened yet, proven by the cookie and claiming this person as the frontends do.
     pub fn dial(&self) -> Dial {
-        Dial::to(self.address).claiming(&self.id).cookie(&self.cookie())
+        Dial::to(self.addresses.clone()).claiming(&self.id).cookie(&self.cookie())
     }
 
     pub async fn connect(&self) -> Client {
@@ -190,7 +196,7 @@ impl Person {
     }
 
     pub async fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Answer {
-        let mut request = self.http.request(method, format!("http://{}{path}", self.address));
+        let mut request = self.http.request(method, format!("http://{}{path}", self.addresses.next()));
         if !self.token.is_empty() {
             request = request.header(header::COOKIE, self.cookie());
         }

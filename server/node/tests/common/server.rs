@@ -1,33 +1,27 @@
-//! One server process, its own data directory and address.
+//! One server with its own data and addresses: a single process, or a cluster ([`Shape`]).
 
 use std::{
-    fs::{self, OpenOptions},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
-    process::{Command as Shell, ExitStatus, Stdio},
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 
-use super::{Contract, Dial, Person, eventually, soon, text_setting};
+use super::{Addresses, Contract, Dial, Exit, Node, Person, Shape, text_setting};
 
 /// A running server; stopped, hard, when dropped. Fails the test if the server ever panicked.
 pub struct Server {
+    /// Of the first gateway; also that of [`Server::url`].
     pub address: SocketAddr,
+    /// Of all gateways.
+    pub addresses: Addresses,
     pub contract: Contract,
-    settings: Vec<(String, String)>,
+    /// The gateways, then the worker; or the one process that is all.
+    pub nodes: Vec<Node>,
+    shape: Shape,
+    migrated: bool,
     home: TempDir,
-    binary: PathBuf,
-    process: Option<Child>,
-}
-
-/// How a process that was expected to end ended, and all it said.
-#[derive(Debug)]
-pub struct Exit {
-    pub status: ExitStatus,
-    pub said: String,
 }
 
 /// For names and addresses that this test process has not used yet.
@@ -45,6 +39,11 @@ const SETTINGS: [(&str, &str); 8] = [
     ("RUST_BACKTRACE", "1"),
 ];
 
+/// Name and command of the processes; gateways first.
+const ALONE: [(&str, Option<&str>); 1] = [("sockeye", None)];
+const CLUSTER: [(&str, Option<&str>); 3] =
+    [("gateway-1", Some("serve")), ("gateway-2", Some("serve")), ("worker-1", Some("work"))];
+
 impl Server {
     pub async fn start() -> Self {
         Self::with(&[]).await
@@ -59,79 +58,94 @@ impl Server {
 
     /// A server that is not started yet.
     pub fn prepared(settings: &[(&str, &str)]) -> Self {
-        // Built beside the adapters, the HTTP client has TLS, and no cryptography of its own. Set already is as good.
+        Self::shaped(Shape::chosen(), settings)
+    }
+
+    /// The same, of this shape whatever was chosen.
+    pub fn shaped(shape: Shape, settings: &[(&str, &str)]) -> Self {
+        // The HTTP client asks for one, though nothing here is encrypted. The only error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let address = free_address();
         let home = tempfile::tempdir().expect("a temporary directory");
-        let mut all: Vec<(String, String)> = vec![
-            ("SOCKEYE_HOST".into(), address.ip().to_string()),
-            ("SERVER_PORT".into(), address.port().to_string()),
-            ("SOCKEYE_DATA_DIR".into(), home.path().join("data").display().to_string()),
-        ];
-        for (name, value) in SETTINGS.iter().chain(settings) {
-            all.retain(|(known, _)| known != name);
-            all.push(((*name).to_owned(), (*value).to_owned()));
-        }
-        let contract = match all.iter().find(|(name, _)| name == "SOCKEYE_CONTRACT") {
-            Some((_, value)) if value == "direct" => Contract::Direct,
-            _ => Contract::DirectV1,
-        };
         let binary = own_binary(&home);
-        Self { address, contract, settings: all, home, binary, process: None }
+        let parts = if shape == Shape::Cluster { &CLUSTER[..] } else { &ALONE };
+        let mut nodes: Vec<Node> = parts
+            .iter()
+            .map(|(name, role)| {
+                let (address, settings, process) = (free_address(), vec![], None);
+                let (binary, home) = (binary.clone(), home.path().to_owned());
+                Node { name, role: *role, address, settings, binary, home, process }
+            })
+            .collect();
+        let gateways = nodes.iter().filter(|node| node.role != Some("work")).map(|node| node.address);
+        let addresses = Addresses::of(gateways.collect());
+        let (address, shared) = (addresses.all()[0], shape.settings(&own_name(home.path())));
+        for node in &mut nodes {
+            settings_of(node, shape, address);
+            for (name, value) in &shared {
+                node.set(name, Some(value));
+            }
+            for (name, value) in SETTINGS.iter().chain(settings) {
+                node.set(name, Some(value));
+            }
+        }
+        let direct = settings.contains(&("SOCKEYE_CONTRACT", "direct"));
+        let contract = if direct { Contract::Direct } else { Contract::DirectV1 };
+        Self { address, addresses, contract, nodes, shape, migrated: false, home }
     }
 
-    /// Starts (again) on the same data and the same address, and waits until it is ready.
+    /// Takes a setting away.
+    pub fn without(mut self, name: &str) -> Self {
+        self.nodes.iter_mut().for_each(|node| node.set(name, None));
+        self
+    }
+
+    /// Starts (again) on the same data and the same addresses, and waits until it is ready.
     pub async fn run(&mut self) {
-        self.spawn();
-        let ready = format!("http://{}/readyz", self.address);
-        let http = reqwest::Client::new();
-        let process = self.process.as_mut().expect("it was just started");
-        let mut ended = None;
-        let mut turns = tokio::time::interval(std::time::Duration::from_millis(10));
-        soon("the server is ready", async {
-            loop {
-                tokio::select! {
-                    status = process.wait() => { ended = Some(status); return; }
-                    _ = turns.tick() => {}
-                }
-                if http.get(&ready).send().await.is_ok_and(|answer| answer.status() == 200) {
-                    return;
-                }
-            }
-        })
-        .await;
-        if let Some(status) = ended {
-            panic!("the server ended instead of starting: {status:?}\n{}", self.log());
+        if self.shape == Shape::Cluster && !self.migrated {
+            let exit = self.command("migrate", &[]).await;
+            assert!(exit.status.success(), "{exit:?}");
+            // Once is enough, and three at once cost a test time.
+            self.nodes.iter_mut().for_each(|node| node.set("SOCKEYE_MIGRATE_ON_START", Some("off")));
+            self.migrated = true;
+        }
+        self.nodes.iter_mut().for_each(Node::spawn);
+        for node in &mut self.nodes {
+            node.ready().await;
         }
     }
 
-    /// Starts and waits for the end, which is what is expected.
+    /// Starts (in a cluster: a gateway) and waits for the end, which is what is expected.
     pub async fn run_to_end(mut self) -> Exit {
-        self.spawn();
+        self.nodes.truncate(1);
+        self.nodes[0].spawn();
         self.end().await
     }
 
-    /// `kill -9`: no code of the server runs any more.
+    /// Runs `sockeye COMMAND` with the first process's settings, some of them changed or (`None`) taken away.
+    pub async fn command(&self, command: &'static str, changes: &[(&str, Option<&str>)]) -> Exit {
+        self.nodes[0].command(command, changes).await
+    }
+
+    /// `kill -9` of every process: no code of the server runs any more.
     pub async fn kill9(&mut self) {
-        let process = self.process.as_mut().expect("it runs");
-        process.start_kill().expect("a process of ours can be killed");
-        soon("a killed process is gone", process.wait()).await.expect("its end can be awaited");
-        self.process = None;
+        for node in &mut self.nodes {
+            node.kill9().await;
+        }
     }
 
     /// Asks it to stop, as an operator's supervisor does.
     pub fn sigterm(&self) {
-        let id = self.process.as_ref().and_then(Child::id).expect("it runs");
-        let sent = Shell::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status().expect("sh runs");
-        assert!(sent.success(), "SIGTERM could not be sent");
+        self.nodes.iter().for_each(Node::sigterm);
     }
 
     /// Waits until it has ended.
     pub async fn end(&mut self) -> Exit {
-        let process = self.process.as_mut().expect("it runs");
-        let status = soon("the process ends", process.wait()).await.expect("its end can be awaited");
-        self.process = None;
-        Exit { status, said: self.log() }
+        let mut statuses = Vec::new();
+        for node in &mut self.nodes {
+            statuses.push(node.end().await);
+        }
+        let failed = statuses.iter().find(|status| !status.success());
+        Exit { status: *failed.unwrap_or(&statuses[0]), said: self.log() }
     }
 
     pub async fn restart(&mut self) {
@@ -148,29 +162,34 @@ impl Server {
 
     /// A connection not made yet, of nobody.
     pub fn dial(&self) -> Dial {
-        Dial::to(self.address)
+        Dial::to(self.addresses.clone())
     }
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
+    /// In a cluster, that of the gateways, who share it for pictures.
     pub fn data_dir(&self) -> PathBuf {
         self.home.path().join("data")
     }
 
-    /// Everything it has logged, over all its runs.
-    pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    /// With which it signs tokens.
+    pub fn jwt_secret(&self) -> String {
+        let set = self.nodes[0].settings.iter().find(|(name, _)| name == "JWT_SECRET");
+        set.map(|(_, value)| value.clone()).unwrap_or_else(|| {
+            std::fs::read_to_string(self.data_dir().join("jwt_secret")).expect("kept there").trim().to_owned()
+        })
     }
 
-    /// Resident memory, in bytes.
+    /// Everything it has logged, over all its runs.
+    pub fn log(&self) -> String {
+        self.nodes.iter().map(Node::log).collect()
+    }
+
+    /// Resident memory of all processes that serve clients, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        let id = self.process.as_ref().and_then(Child::id).expect("it runs");
-        let status = fs::read_to_string(format!("/proc/{id}/status")).expect("Linux tells about processes");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kib * 1024
+        self.nodes.iter().take(self.addresses.all().len()).map(Node::memory_bytes).sum()
     }
 
     /// After whatever was done to it: somebody new signs up, connects, and two people chat.
@@ -188,38 +207,42 @@ impl Server {
         let log = self.log();
         assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
     }
-
-    fn log_path(&self) -> PathBuf {
-        self.home.path().join("log")
-    }
-
-    fn spawn(&mut self) {
-        let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
-        let process = Command::new(&self.binary)
-            .env_clear()
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            // Away from any `.env` of the developer's.
-            .current_dir(self.home.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a file descriptor"))
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn();
-        self.process = Some(process.expect("the server can be started"));
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = self.log();
-            let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            eprintln!("--- the server's log ends with:");
-            tail.iter().rev().for_each(|line| eprintln!("{line}"));
-        } else {
+        if !std::thread::panicking() {
             self.never_panicked();
+            return;
+        }
+        for node in &self.nodes {
+            let log = node.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- the log of {} ends with:", node.name);
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
     }
+}
+
+/// What differs from process to process. `public`: where people find pictures.
+fn settings_of(node: &mut Node, shape: Shape, public: SocketAddr) {
+    let (ip, port) = (node.address.ip().to_string(), node.address.port().to_string());
+    let worker = node.role == Some("work");
+    let data_dir = node.home.join(if worker { "worker" } else { "data" }).display().to_string();
+    node.set("SOCKEYE_HOST", Some(&ip));
+    node.set(if worker { "SOCKEYE_OPS_PORT" } else { "SERVER_PORT" }, Some(&port));
+    node.set("SOCKEYE_DATA_DIR", Some(&data_dir));
+    if shape == Shape::Cluster {
+        node.set("SOCKEYE_NODE_NAME", Some(node.name));
+        node.set("SOCKEYE_PUBLIC_URL", Some(&format!("http://{public}")));
+    }
+}
+
+/// For a topic, a database and keys of this server's own.
+fn own_name(home: &Path) -> String {
+    let random = home.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("story-{}-{count}-{}", std::process::id(), random.trim_start_matches('.'))
 }
 
 /// The binary that cargo built for these tests, or the one `SOCKEYE_TEST_BINARY` names (a release build, for instance).
@@ -229,10 +252,10 @@ fn own_binary(home: &TempDir) -> PathBuf {
         text_setting("SOCKEYE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_sockeye").to_owned());
     let (built, own) = (PathBuf::from(built), home.path().join("sockeye"));
     // Not possible across file systems; then the built one has to do.
-    if fs::hard_link(&built, &own).is_ok() { own } else { built }
+    if std::fs::hard_link(&built, &own).is_ok() { own } else { built }
 }
 
-/// An address of our own for every server, so that neither other tests nor the local ends of connections can take its
+/// An address of our own for every process, so that neither other tests nor the local ends of connections can take its
 /// port while it restarts. Where the system has only one loopback address, that.
 fn free_address() -> SocketAddr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -240,9 +263,4 @@ fn free_address() -> SocketAddr {
     let own = IpAddr::V4(Ipv4Addr::new(127, count, high, low.clamp(1, 254)));
     let listener = TcpListener::bind((own, 0)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
     listener.and_then(|listener| listener.local_addr()).expect("a free port")
-}
-
-/// Waits until the log says so.
-pub async fn logged(server: &Server, text: &str) {
-    eventually(text, || async { server.log().contains(text).then_some(()) }).await;
 }

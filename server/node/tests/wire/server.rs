@@ -84,7 +84,7 @@ impl Server {
 
 /// Serves an application beside an ordinary route.
 pub(crate) async fn serve(config: WireConfig, app: Arc<dyn Application>) -> (SocketAddr, Wire) {
-    // The tests' HTTP client takes whichever provider of TLS the process chose. The only error says that there is one.
+    // The tests' HTTP client asks for one, though nothing here is encrypted. The only error says that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let wire = Wire::new(config, app);
     let router = Router::new().route("/other", get(|| async { "untouched" })).layer(wire.layer());

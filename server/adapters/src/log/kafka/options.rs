@@ -130,7 +130,8 @@ impl KafkaLogOptions {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
-            .set("compression.type", "lz4")
+            // What every client library reads without an addition: others consume the topic too.
+            .set("compression.type", "gzip")
             .set("linger.ms", self.linger_ms.to_string())
             .set("message.timeout.ms", self.deadline_ms.max(self.linger_ms + 1).to_string())
             .set("request.timeout.ms", self.deadline_ms.clamp(1, 5_000).to_string())

@@ -1,6 +1,6 @@
 //! What the wire carries, seen from the application.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub trait Application: Send + Sync + 'static {
 }
 
 /// What the CONNECT answer says beside the socket's id.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Admission {
     /// Private id for connection state recovery (Socket.IO protocol v5); the client sends it back when it
     /// reconnects, and takes an answer with the same one as "recovered". `None`: no recovery. EIO=3 has none.
@@ -39,6 +39,9 @@ pub struct Admission {
     pub recovered: bool,
     /// For the application's own use: the offset to replay from.
     pub recovery_offset: Option<String>,
+    /// For the application's own use: what it has to hold from before the CONNECT answer on. Dropped with the socket when
+    /// that is gone before [`Application::serve`].
+    pub kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// Why a socket may not join.

@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    application::{Admission, Application, Connection, Event, Inbox, Refusal},
+    application::{Application, Connection, Event, Inbox, Refusal},
     args,
     config::{ENGINE_MAX_PAYLOAD, WS_READ_BUFFER_BYTES, WireConfig},
     connect_answer::ConnectAnswer,
@@ -147,7 +147,7 @@ impl Reception {
         socket.on_fallback(Incoming(link.clone()));
         socket.on_disconnect(Gone(link.clone()));
         if session.eio == Eio::V4 {
-            let Admission { pid, .. } = admission.clone();
+            let pid = admission.pid.clone();
             session.answers.expect(&namespace, ConnectAnswer { sid: id.clone(), pid });
         }
         let handshake = session.handshake.clone();

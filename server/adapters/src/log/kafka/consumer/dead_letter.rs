@@ -31,7 +31,6 @@ pub(super) async fn send(
         other => other,
     };
     sent?;
-    metrics::counter!("sockeye_dead_letters_total").increment(1);
     let (at, reason) = (unreadable.position, &unreadable.reason);
     tracing::warn!(partition = at.partition, offset = at.offset, reason, "an entry was set aside in {topic}");
     Ok(())

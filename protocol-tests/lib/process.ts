@@ -1,12 +1,13 @@
 /** One process of the server under test: started, killed, paused, continued, and blamed for what it should not do. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { eventually, within } from "../../contracts/lib/wait.ts";
 import type { Address } from "./link.ts";
+import { eventually, within } from "./wait.ts";
 
 const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 30_000;
+const LOG_TAIL_LINES = 60;
 
 // Whatever ends the harness, none of these outlives it.
 const running = new Set<ChildProcess>();
@@ -23,6 +24,8 @@ export interface Plan {
   /** Where `/readyz` is. */
   readonly port: number;
   readonly logDir: string;
+  /** Whether its log goes to our standard error as well. */
+  readonly show?: boolean;
 }
 
 export class Process {
@@ -39,6 +42,12 @@ export class Process {
     this.address = { host: "127.0.0.1", port: plan.port };
     this.url = `http://127.0.0.1:${plan.port}`;
     mkdirSync(plan.logDir, { recursive: true });
+  }
+
+  /** The newest lines of its log; empty when it was never started. */
+  logTail(): string {
+    if (!existsSync(this.logFile)) return "";
+    return readFileSync(this.logFile, "utf8").split("\n").slice(-LOG_TAIL_LINES).join("\n");
   }
 
   get logFile(): string {
@@ -65,6 +74,7 @@ export class Process {
       let rest = "";
       stream?.setEncoding("utf8").on("data", (text: string) => {
         log.write(text);
+        if (this.plan.show) process.stderr.write(text);
         const lines = (rest + text).split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines)
@@ -89,14 +99,14 @@ export class Process {
     const child = this.child;
     await eventually(`${this.name} ends (${this.logFile})`, () => this.ended, READY_WITHIN_MS);
     if (child?.exitCode !== 0)
-      throw new Error(`${this.name} ended with ${child?.exitCode ?? child?.signalCode} (${this.logFile})`);
+      throw new Error(`${this.name} ended with ${child?.exitCode ?? child?.signalCode}:\n${this.logTail()}`);
   }
 
   async ready(): Promise<void> {
     await eventually(
       `${this.name} ready (${this.logFile})`,
       () => {
-        if (this.ended) throw new Error(`${this.name} ended before it was ready (${this.logFile})`);
+        if (this.ended) throw new Error(`${this.name} ended before it was ready:\n${this.logTail()}`);
         return this.isReady();
       },
       READY_WITHIN_MS,

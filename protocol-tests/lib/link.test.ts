@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { freePort } from "../../contracts/lib/server.ts";
-import { eventually } from "../../contracts/lib/wait.ts";
+import { freePort } from "./free-port.ts";
 import { Link } from "./link.ts";
+import { eventually } from "./wait.ts";
 
 /** A server that sends everything back, a link to it, and a way to reach it. */
 async function scene(t: TestContext) {
