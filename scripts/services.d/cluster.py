@@ -99,8 +99,14 @@ def restart(directory, name):
     instance = named(directory, name)
     if instance.pid() is not None:
         raise Problem(f"{name} is running; kill it first")
-    instance.launch()
-    instance.wait_until(server_of(name).usable)
+    for left in reversed(range(START_ATTEMPTS)):
+        instance.launch()
+        try:
+            return instance.wait_until(server_of(name).usable)
+        except NotUsable:
+            # A broker that is told "not controller" while it registers gives up, now and then; a supervisor would start it again.
+            if left == 0 or instance.pid() is not None:
+                raise
 
 
 def kill(directory, name):
