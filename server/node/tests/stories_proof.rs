@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Contract, Person, Server, Transport};
+use std::sync::Arc;
+
+use common::{Between, Contract, Person, Server, Transport};
 use serde_json::json;
 
 #[tokio::test]
@@ -71,6 +73,28 @@ async fn proof_may_come_with_the_upgrade_and_until_then_events_wait() {
     assert_eq!(watcher.texts_until("proven").await, ["proven"]);
     bob.send(&ann, "welcome").await;
     assert_eq!(client.texts_until("welcome").await, ["welcome"]);
+}
+
+#[tokio::test]
+async fn what_is_sent_before_the_proof_comes_after_it() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let between = Arc::new(Between::default());
+    let dial = ann.dial().cookie_on_upgrade(&ann.cookie()).pausing(&between);
+    let connecting = tokio::spawn(async move { dial.connect().await });
+    between.answered.notified().await;
+    bob.send(&ann, "while you prove who you are").await;
+    between.go_on.notify_one();
+    let mut client = connecting.await.expect("the task").expect("let in");
+    assert_eq!(
+        client.texts_until("while you prove who you are").await,
+        ["while you prove who you are"],
+        "once"
+    );
+    // Proven late is proven all the same: the device goes with the log-in.
+    client.until_online(&[&ann.id]).await;
+    ann.log_out().await;
+    client.ended().await;
 }
 
 #[tokio::test]

@@ -66,9 +66,11 @@ impl Application for Connections {
             (Err(Refused::NoProof), Claim::User(user)) if handshake.may_upgrade() => (user, None),
             (Err(reason), _) => return Err(refusal(reason)),
         };
-        // Before the CONNECT answer: what is accepted once the client has that, it gets.
+        // Before the CONNECT answer: what is accepted once the client has that, it gets. What comes before it is proven waits.
         let kept = |device| {
-            proven.as_ref().map(|proven| Box::new(self.join(proven, device)) as Box<dyn Any + Send + Sync>)
+            let session = proven.and_then(|proven| proven.session);
+            let membership = self.hub.join(user, device, session.map(|session| session.id));
+            Some(Box::new(membership) as Box<dyn Any + Send + Sync>)
         };
         let Some(key) = self.recovery.as_ref().filter(|_| handshake.eio >= 4) else {
             let kept = kept(self.gateway.chat.new_device());
@@ -79,7 +81,9 @@ impl Application for Connections {
         {
             let pid = auth.get("pid").and_then(Value::as_str).map(str::to_owned);
             let recovery_offset = Some(returning.offset.to_string());
-            return Ok(Admission { pid, recovered: true, recovery_offset, kept: kept(returning.device) });
+            // One that is not proven must not take the place of one that is; it is replayed what it misses until it is.
+            let kept = proven.and_then(|_| kept(returning.device));
+            return Ok(Admission { pid, recovered: true, recovery_offset, kept });
         }
         let device = self.gateway.chat.new_device();
         Ok(Admission { pid: Some(key.pid(user, device)), kept: kept(device), ..Admission::default() })
@@ -227,10 +231,6 @@ impl Connections {
         }
     }
 
-    fn join(&self, proven: &Proven, device: DeviceId) -> Membership {
-        self.hub.join(proven.user, device, proven.session.map(|session| session.id))
-    }
-
     /// Waits until a connection is proven, and makes it one that is told what concerns it.
     async fn owner(&self, mut connection: Connection) -> Option<Owner<'_>> {
         let mut held = VecDeque::new();
@@ -241,12 +241,14 @@ impl Connections {
         let offset = admission.recovery_offset.as_deref().filter(|_| admission.recovered);
         let session = proven.session.map(|session| session.id);
         let joined = joined.and_then(|joined| joined.downcast::<Membership>().ok());
-        let membership = match joined.filter(|joined| joined.is_of(proven.user, session)) {
-            Some(joined) => *joined,
-            // It proved only now who it is, or proved something else.
+        let membership = match joined.filter(|joined| joined.is_of(proven.user)) {
+            Some(joined) => {
+                joined.prove(session);
+                *joined
+            }
             None => {
                 let device = known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device);
-                self.join(&proven, device)
+                self.hub.join(proven.user, device, session)
             }
         };
         Some(Owner {

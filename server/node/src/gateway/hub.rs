@@ -68,7 +68,6 @@ struct Device {
 pub struct Membership {
     hub: Arc<Hub>,
     user: UserId,
-    session: Option<SessionId>,
     pub device: DeviceId,
     pub queue: mpsc::Receiver<Told>,
     pub overflowed: CancellationToken,
@@ -94,7 +93,7 @@ impl Hub {
         devices.of_user.entry(user).or_default().push(entry);
         devices.count += 1;
         drop(devices);
-        Membership { hub: self.clone(), user, session, device, queue, overflowed, joined_at }
+        Membership { hub: self.clone(), user, device, queue, overflowed, joined_at }
     }
 
     /// Everything up to here was delivered.
@@ -208,8 +207,18 @@ impl Devices {
 }
 
 impl Membership {
-    pub fn is_of(&self, user: UserId, session: Option<SessionId>) -> bool {
-        self.user == user && self.session == session
+    pub fn is_of(&self, user: UserId) -> bool {
+        self.user == user
+    }
+
+    /// By which log-in the device was proven: it goes when that ends.
+    pub fn prove(&self, session: Option<SessionId>) {
+        let mut devices = self.hub.lock();
+        if self.overflowed.is_cancelled() {
+            return; // The device is here anew, or was dropped: what is in the hub is not ours.
+        }
+        let of_user = devices.of_user.get_mut(&self.user).into_iter().flatten();
+        of_user.filter(|device| device.id == self.device).for_each(|device| device.session = session);
     }
 }
 

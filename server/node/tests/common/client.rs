@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     net::{IpAddr, SocketAddr},
     str::FromStr,
+    sync::Arc,
 };
 
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     addresses::Addresses,
-    line::{Line, RawSocket, Route, open_socket},
+    line::{Between, Line, RawSocket, Route, open_socket},
     soon,
 };
 
@@ -25,6 +26,8 @@ pub struct Dial {
     auth: Map<String, Value>,
     /// Of the upgrade request, when they differ.
     upgrade_headers: Option<Vec<(HeaderName, String)>>,
+    /// What happens before the upgrade.
+    between: Option<Arc<Between>>,
     memory: Memory,
 }
 
@@ -82,8 +85,9 @@ impl Dial {
     pub fn to(addresses: impl Into<Addresses>) -> Self {
         let addresses = addresses.into();
         let route = Route { address: addresses.all()[0], from: None, query: String::new(), headers: vec![] };
-        let (auth, upgrade_headers, memory) = (Map::new(), None, Memory::default());
-        Self { addresses, route, transport: Transport::WebSocket, auth, upgrade_headers, memory }
+        let (auth, memory) = (Map::new(), Memory::default());
+        let (upgrade_headers, between) = (None, None);
+        Self { addresses, route, transport: Transport::WebSocket, auth, upgrade_headers, between, memory }
     }
 
     /// To this gateway, now and on return.
@@ -139,6 +143,12 @@ impl Dial {
         self.transport = Transport::Upgrade;
         self.upgrade_headers = Some(vec![(COOKIE, cookie.to_owned())]);
         self.without_cookie()
+    }
+
+    /// Waits between the answer to CONNECT and the upgrade.
+    pub fn pausing(mut self, between: &Arc<Between>) -> Self {
+        self.between = Some(between.clone());
+        self
     }
 
     /// From this local address.
@@ -235,7 +245,7 @@ impl Client {
             Transport::Polling => Line::polling(route).await?,
             Transport::Upgrade => {
                 let headers = self.dial.upgrade_headers.as_ref().unwrap_or(&route.headers);
-                Line::upgraded(route, headers, &connect).await?
+                Line::upgraded(route, headers, &connect, self.dial.between.as_deref()).await?
             }
         };
         if self.dial.transport != Transport::Upgrade {

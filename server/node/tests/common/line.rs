@@ -13,7 +13,10 @@ use futures_util::{
 use reqwest::header;
 use tokio::{
     net::{TcpSocket, TcpStream},
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        Notify,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+    },
     task::{AbortHandle, JoinHandle},
 };
 use tokio_tungstenite::{
@@ -85,13 +88,20 @@ impl Line {
         route: &Route,
         upgrade_headers: &[(header::HeaderName, String)],
         connect: &str,
+        between: Option<&Between>,
     ) -> Result<Self, ConnectError> {
         let poll = Poll::open(route).await?;
         poll.post(format!("4{connect}")).await.map_err(|_| ConnectError::Gone)?;
-        let with = Route { headers: upgrade_headers.to_vec(), ..route.clone() };
-        let mut socket = open_socket(&with, &format!("&sid={}", poll.sid)).await?;
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let (arrived, incoming) = mpsc::unbounded_channel();
+        if let Some(between) = between {
+            let packets = poll.get().await.ok_or(ConnectError::Gone)?;
+            assert!(packets.iter().all(|packet| take(packet, &arrived, &outgoing)));
+            between.answered.notify_one();
+            between.go_on.notified().await;
+        }
+        let with = Route { headers: upgrade_headers.to_vec(), ..route.clone() };
+        let mut socket = open_socket(&with, &format!("&sid={}", poll.sid)).await?;
         let task = tokio::spawn({
             let outgoing = outgoing.clone();
             async move {
@@ -133,6 +143,13 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
+}
+
+/// A pause after the answer to CONNECT and before the upgrade.
+#[derive(Debug, Default)]
+pub struct Between {
+    pub answered: Notify,
+    pub go_on: Notify,
 }
 
 /// A WebSocket on which nothing is read, sent or answered by itself.

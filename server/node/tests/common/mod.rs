@@ -13,7 +13,7 @@ use std::{future::Future, time::Duration};
 
 pub use addresses::Addresses;
 pub use client::{Client, ConnectError, Dial, Event, Memory, Transport};
-pub use line::{RawSocket, open_socket};
+pub use line::{Between, RawSocket, open_socket};
 pub use node::{Exit, Node};
 pub use person::{Answer, Contract, Person};
 pub use server::Server;
