@@ -304,6 +304,12 @@ impl Owner<'_> {
     /// Brings the client up to date.
     async fn begin(&mut self) -> Result<(), Ended> {
         self.catch_up().await?;
+        // Lists of who is online that waited with it are older than the one it is told now.
+        let waiting: Vec<Told> = std::iter::from_fn(|| self.membership.queue.try_recv().ok()).collect();
+        waiting
+            .into_iter()
+            .filter(|told| !matches!(told, Told::Online(_)))
+            .try_for_each(|told| self.tell(told))?;
         let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
         self.tell_online(&self.shared.contract.online(&online), &self.membership.joined_at)?;
         for event in std::mem::take(&mut self.held) {
