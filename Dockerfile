@@ -7,7 +7,7 @@
 FROM node:20-bookworm-slim AS demo
 WORKDIR /src/client-js/demo
 COPY client-js/demo/package.json client-js/demo/package-lock.json ./
-RUN --mount=type=cache,target=/root/.npm npm ci --no-fund --no-audit
+RUN --mount=type=cache,target=/cache/npm npm ci --cache /cache/npm --no-fund --no-audit
 COPY client-js/demo/ ./
 RUN npm run build
 
