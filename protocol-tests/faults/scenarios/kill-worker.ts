@@ -17,6 +17,9 @@ export const plantedCommitBeforeStore: Scenario = {
 };
 
 async function killMidBatch(stage: Parameters<Scenario["fault"]>[0]): Promise<void> {
+  // Workers that have no share of the log yet would not be in the middle of anything.
+  await stage.acked(20);
+  await stage.stored();
   stage.wires.mongoOfWorkers.silence();
   stage.shuffle();
   await stage.acked(100);
