@@ -306,12 +306,15 @@ impl Owner<'_> {
         self.catch_up().await?;
         // Lists of who is online that waited with it are older than the one it is told now.
         let waiting: Vec<Told> = std::iter::from_fn(|| self.membership.queue.try_recv().ok()).collect();
-        waiting
-            .into_iter()
-            .filter(|told| !matches!(told, Told::Online(_)))
-            .try_for_each(|told| self.tell(told))?;
+        let mut seen = self.membership.joined_at.to_string();
+        for told in waiting.into_iter().filter(|told| !matches!(told, Told::Online(_))) {
+            if let Told::Message(message) = &told {
+                seen.clone_from(&message.seen);
+            }
+            self.tell(told)?;
+        }
         let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
-        self.tell_online(&self.shared.contract.online(&online), &self.membership.joined_at)?;
+        self.tell_online(&self.shared.contract.online(&online), &seen)?;
         for event in std::mem::take(&mut self.held) {
             self.handle(event).await?;
         }
@@ -394,9 +397,10 @@ impl Owner<'_> {
         self.shared.contract.message(&entry.record.message, self.proven.user, &self.base_url)
     }
 
-    /// Tells this device alone who is online; shared all the same, so that no buffer of its own grows for it.
-    fn tell_online(&self, event: &OutEvent, seen: &Cursor) -> Result<(), Ended> {
-        match Announcement::new(event, &seen.to_string()) {
+    /// Tells this device alone who is online; shared all the same, so that no buffer of its own grows for it. `seen`: the place
+    /// of what it was told last, not an earlier one: it would be told what came between again, if it was cut now.
+    fn tell_online(&self, event: &OutEvent, seen: &str) -> Result<(), Ended> {
+        match Announcement::new(event, seen) {
             Ok(announcement) => self.sent(self.announce(&announcement)),
             Err(error) => {
                 tracing::error!(%error, "presence not announced");

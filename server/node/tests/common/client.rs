@@ -9,6 +9,7 @@ use std::{
 
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN};
 use serde_json::{Map, Value, json};
+use sockeye_core::position::Cursor;
 
 use super::{
     addresses::Addresses,
@@ -71,6 +72,8 @@ pub struct Client {
     /// Whether the server took this connection for the continuation of the last one.
     pub recovered: bool,
     pub memory: Memory,
+    /// The place in the log of the last event, in this connection or in those it recovers.
+    told: Option<Cursor>,
     events: VecDeque<Event>,
     acks: HashMap<u64, Vec<Value>>,
     /// Ids of all acknowledgements, in the order in which they came.
@@ -177,6 +180,7 @@ impl Dial {
             line: None,
             sid: String::new(),
             recovered: false,
+            told: None,
             events: VecDeque::new(),
             acks: HashMap::new(),
             acked: Vec::new(),
@@ -261,6 +265,7 @@ impl Client {
         self.sid = payload["sid"].as_str().expect("a socket id").to_owned();
         let pid = payload["pid"].as_str().map(str::to_owned);
         self.recovered = pid.is_some() && pid == self.memory.pid;
+        self.told.take_if(|_| !self.recovered);
         self.memory.pid = pid;
         self.line = Some(line);
         Ok(())
@@ -432,6 +437,7 @@ impl Client {
                 // As socket.io-client: with a `pid`, a text at the end is the place to go on from.
                 if let (Some(_), Some(Value::String(offset))) = (&self.memory.pid, args.last()) {
                     self.memory.offset = Some(offset.clone());
+                    self.advance(&name, offset);
                 }
                 self.events.push_back(Event { name, args });
             }
@@ -448,6 +454,14 @@ impl Client {
             }
             _ => panic!("a packet nobody expects: {packet:?}"),
         }
+    }
+
+    /// The place never goes back: a client that was cut just then would be told again what it has.
+    fn advance(&mut self, event: &str, offset: &str) {
+        let Ok(place) = offset.parse::<Cursor>() else { return };
+        let told = self.told.replace(place.clone());
+        let back = told.filter(|told| !place.covers_all(told));
+        assert!(back.is_none(), "{event:?} takes the client back from {back:?} to {offset}");
     }
 }
 
