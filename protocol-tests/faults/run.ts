@@ -119,7 +119,7 @@ function problemsOf({ planted }: Scenario, { verdict, complaints }: Outcome): st
 function countsOf({ ledger, verdict, presence, skipped }: Outcome): string {
   const c = ledger.counts();
   return [
-    `attempted ${c.attempted} acked ${c.acked} refused ${c.refused} unknown ${c.unknown} retried ${c.retried} skipped ${skipped}`,
+    `attempted ${c.attempted} acked ${c.acked} refused ${c.refused} unknown ${c.unknown} silences ${c.silences} retried ${c.retried} skipped ${skipped}`,
     `stored ${c.stored} live ${c.live} replayed ${c.replayed} recovered ${c.recovered} reloaded ${c.reloaded}`,
     `lost ${verdict.lost.length} twice ${verdict.twice.length} misordered ${verdict.misordered.length} stale ${verdict.stale.length}`,
     `presence ${presence.join(", ")}`,

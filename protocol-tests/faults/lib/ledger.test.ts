@@ -202,6 +202,7 @@ test("counts", () => {
     retried: 1,
     refused: 1,
     unknown: 1,
+    silences: 0,
     stored: 1,
     live: 1,
     replayed: 1,

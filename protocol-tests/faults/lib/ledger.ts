@@ -25,6 +25,8 @@ export interface Send {
   refusals: string[];
   /** Given up without an answer. */
   unknown: boolean;
+  /** Attempts that got no answer in time on a connection that stayed. */
+  silences: number;
 }
 
 export interface Receipt extends Seen {
@@ -72,6 +74,7 @@ export interface Counts {
   retried: number;
   refused: number;
   unknown: number;
+  silences: number;
   stored: number;
   live: number;
   replayed: number;
@@ -104,6 +107,7 @@ export class Ledger {
       acks: [],
       refusals: [],
       unknown: false,
+      silences: 0,
     };
     this.sends.set(text, send);
     return send;
@@ -133,6 +137,7 @@ export class Ledger {
       retried: sends.filter((send) => send.attempts > 1).length,
       refused: sends.reduce((sum, send) => sum + send.refusals.length, 0),
       unknown: sends.filter((send) => send.unknown).length,
+      silences: sends.reduce((sum, send) => sum + send.silences, 0),
       stored: stored.size,
       live: this.receipts.filter((receipt) => !receipt.replayed).length,
       replayed: this.receipts.filter((receipt) => receipt.replayed).length,

@@ -200,6 +200,7 @@ export class Device {
   private async attempt(send: Send, payload: object): Promise<boolean> {
     send.attempts += 1;
     const lineage = this.record.lineage;
+    const connectedAt = this.connectedAt;
     try {
       const ack: Ack = await this.socket?.timeout(ACK_WITHIN_MS).emitWithAck("sendMessage", payload);
       if (ack.status === "ok") {
@@ -209,6 +210,7 @@ export class Device {
       send.refusals.push((ack as Ack & { code?: string }).code ?? ack.status);
     } catch {
       // No answer in time, or the connection ended first: whether it was accepted is not known.
+      if (this.connected && this.connectedAt === connectedAt) send.silences += 1;
     }
     return false;
   }

@@ -23,6 +23,8 @@ export interface Scenario {
   /** Part of the short run. */
   readonly short: boolean;
   readonly mongo?: FleetPlan["mongo"];
+  /** The gateways run and are reached all the time: whatever is away behind them, they answer, if only to refuse. */
+  readonly answers?: boolean;
   /**
    * The bug in `SOCKEYE_PLANTED_BIN` (given as `SOCKEYE_PLANTED_BUG`) that this scenario must find, and where.
    */
@@ -83,7 +85,7 @@ export async function play(scenario: Scenario, rules: Rules): Promise<Outcome> {
     env: scenario.planted ? { SOCKEYE_PLANTED_BUG: scenario.planted.bug } : {},
     dir: rules.dir,
   });
-  const show = new Show(fleet, rules, scenario.planted !== undefined);
+  const show = new Show(fleet, rules, scenario);
   let verdict: Verdict;
   try {
     await show.begin();
@@ -113,7 +115,7 @@ class Show implements Stage {
   constructor(
     readonly fleet: Fleet,
     private readonly rules: Rules,
-    private readonly expectsTrouble: boolean,
+    private readonly scenario: Scenario,
   ) {
     this.balancer = new Balancer(fleet.gateways);
     const names = Array.from({ length: TALKERS }, (_, index) => `p${index}`);
@@ -201,7 +203,7 @@ class Show implements Stage {
     await this.presence("after healing");
     await this.hold(10_000, 2_000);
     this.load.stop();
-    const settleMs = this.expectsTrouble ? 20_000 : 90_000;
+    const settleMs = this.scenario.planted ? 20_000 : 90_000;
     await this.answered(settleMs);
     // Each conversation's last words come after everything before them: who has them will get nothing older.
     for (const _round of [1, 2]) {
@@ -217,6 +219,9 @@ class Show implements Stage {
       if (device.ended) this.complaints.push(`${device.name} was turned away for good: ${device.ended}`);
     const refusals = new Set([...this.ledger.sends.values()].flatMap((send) => send.refusals));
     refusals.delete("unavailable");
+    const { silences } = this.ledger.counts();
+    if (this.scenario.answers && silences)
+      this.complaints.push(`${silences} sends got no answer on a connection that stayed`);
     if (refusals.size) this.complaints.push(`refused for another reason than unavailable: ${[...refusals]}`);
   }
 

@@ -7,6 +7,7 @@ function cutNetwork(server: string, wires: readonly (keyof Wires)[], short: bool
     name: `cut-${server}`,
     shapes: ["cluster"],
     short,
+    answers: true,
     mongo: "wired",
     fault: async (stage) => {
       for (const wire of wires) stage.wires[wire].silence();

@@ -6,6 +6,7 @@ function killServer(server: string, who: (stage: Stage) => Promise<string>, shor
     name: `kill-${server}`,
     shapes: ["cluster"],
     short,
+    answers: true,
     fault: async (stage) => {
       const victim = await who(stage);
       await stage.services.kill(victim);

@@ -6,6 +6,7 @@ function pauseServer(server: string, who: (stage: Stage) => Promise<string>): Sc
     name: `pause-${server}`,
     shapes: ["cluster"],
     short: false,
+    answers: true,
     fault: async (stage) => {
       const victim = await who(stage);
       await stage.services.pause(victim);

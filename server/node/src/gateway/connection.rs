@@ -21,6 +21,7 @@ use super::{
     hub::{Hub, Membership, Told},
     identity::{Proven, prove, tokens},
     instruments::{Instruments, ending},
+    outage::Outage,
     recovery::RecoveryKey,
     wire::{
         Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
@@ -260,6 +261,7 @@ impl Connections {
             missed_since: offset.and_then(|offset| offset.parse().ok()),
             events: Window::default(),
             refused_count: 0,
+            outage: Outage::default(),
             membership,
             held,
             inbox: connection.inbox,
@@ -279,6 +281,7 @@ struct Owner<'a> {
     missed_since: Option<Cursor>,
     events: Window,
     refused_count: u32,
+    outage: Outage,
     membership: Membership,
     /// Events that came before the proof.
     held: VecDeque<Event>,
@@ -358,6 +361,7 @@ impl Owner<'_> {
             Decision::Allowed if let Some(why) = malformed => {
                 self.shared.contract.event_refused(&refusal(why))
             }
+            Decision::Allowed if let Some(answer) = self.outage.answer(received_at) => answer,
             Decision::Allowed => {
                 let gateway = &self.shared.gateway;
                 let caller = Caller {
@@ -366,7 +370,11 @@ impl Owner<'_> {
                     device: self.device,
                     base_url: &self.base_url,
                 };
-                self.shared.contract.handle(&caller, ClientEvent { name, args }).await
+                let handled = self.shared.contract.handle(&caller, ClientEvent { name, args }).await;
+                if handled.unavailable {
+                    self.outage.found(Instant::now(), &handled.answer);
+                }
+                handled.answer
             }
             Decision::Refused { retry_after_ms } => {
                 self.refused_count += 1;

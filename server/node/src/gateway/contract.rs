@@ -54,8 +54,7 @@ pub trait Contract: Send + Sync + 'static {
     fn message(&self, message: &Message, viewer: UserId, base_url: &str) -> OutEvent;
 
     /// Handles one event of a proven socket; events of one socket come one after another, in the order they were sent.
-    /// The answer is the acknowledgement's arguments, sent if the client asked for one.
-    async fn handle(&self, caller: &Caller<'_>, event: ClientEvent) -> Vec<Value>;
+    async fn handle(&self, caller: &Caller<'_>, event: ClientEvent) -> Handled;
 
     /// The acknowledgement of an event that was not handled because of `error` (too many, not proven in time).
     fn event_refused(&self, error: &ChatError) -> Vec<Value>;
@@ -99,6 +98,15 @@ pub struct OutEvent {
 pub struct ClientEvent {
     pub name: String,
     pub args: Vec<Value>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Handled {
+    /// The acknowledgement's arguments, sent if the client asked for one.
+    pub answer: Vec<Value>,
+    /// Whether it was not accepted because what it needs is away for now ([`ChatError::Unavailable`]).
+    pub unavailable: bool,
 }
 
 /// The proven socket that an event came from.

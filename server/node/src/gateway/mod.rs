@@ -9,6 +9,7 @@ pub mod http;
 pub mod hub;
 pub mod identity;
 pub mod instruments;
+pub mod outage;
 pub mod recovery;
 pub mod wire;
 

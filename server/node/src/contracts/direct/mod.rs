@@ -19,7 +19,7 @@ use sockeye_core::{ChatError, id::UserId, message::Message};
 
 use crate::gateway::{
     Gateway,
-    contract::{Caller, Claim, ClientEvent, Contract, OutEvent, Profile, Refused},
+    contract::{Caller, Claim, ClientEvent, Contract, Handled, OutEvent, Profile, Refused},
     http::api::under_api,
 };
 
@@ -69,8 +69,8 @@ impl Contract for Direct {
         events::message(message, base_url)
     }
 
-    async fn handle(&self, _caller: &Caller<'_>, event: ClientEvent) -> Vec<Value> {
-        events::unknown(&event)
+    async fn handle(&self, _caller: &Caller<'_>, event: ClientEvent) -> Handled {
+        Handled { answer: events::unknown(&event), unavailable: false }
     }
 
     fn event_refused(&self, error: &ChatError) -> Vec<Value> {

@@ -11,7 +11,7 @@ use sockeye_core::{
 
 use super::{errors::Fault, messages::deliver, wire::SocketMessage};
 use crate::gateway::{
-    contract::{Caller, Claim, ClientEvent, OutEvent},
+    contract::{Caller, Claim, ClientEvent, Handled, OutEvent},
     reply,
 };
 
@@ -33,16 +33,21 @@ pub fn message(message: &Message, base_url: &str) -> OutEvent {
 }
 
 /// The acknowledgement of an event. There always is one: without it the frontend forgets the text and says nothing.
-pub async fn handle(caller: &Caller<'_>, event: &ClientEvent) -> Value {
-    match event.name.as_str() {
+pub async fn handle(caller: &Caller<'_>, event: &ClientEvent) -> Handled {
+    let mut unavailable = false;
+    let answer = match event.name.as_str() {
         "sendMessage" => match send_message(caller, event).await {
             Ok(message) => {
                 json!({ "status": "ok", "message": SocketMessage::of(&message, caller.base_url) })
             }
-            Err(fault) => failed(&fault),
+            Err(fault) => {
+                unavailable = matches!(fault.error, ChatError::Unavailable { .. });
+                failed(&fault)
+            }
         },
         _ => acknowledged("no_such_event", "There is no such event"),
-    }
+    };
+    Handled { answer: vec![answer], unavailable }
 }
 
 pub fn refused(error: &ChatError) -> Value {

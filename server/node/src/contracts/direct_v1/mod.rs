@@ -20,7 +20,7 @@ use sockeye_core::{ChatError, id::UserId, message::Message};
 
 use crate::gateway::{
     Gateway,
-    contract::{Caller, Claim, ClientEvent, Contract, OutEvent, Profile, Refused},
+    contract::{Caller, Claim, ClientEvent, Contract, Handled, OutEvent, Profile, Refused},
     http::api::under_api,
 };
 
@@ -71,8 +71,8 @@ impl Contract for DirectV1 {
         events::message(message, base_url)
     }
 
-    async fn handle(&self, caller: &Caller<'_>, event: ClientEvent) -> Vec<Value> {
-        vec![events::handle(caller, &event).await]
+    async fn handle(&self, caller: &Caller<'_>, event: ClientEvent) -> Handled {
+        events::handle(caller, &event).await
     }
 
     fn event_refused(&self, error: &ChatError) -> Vec<Value> {

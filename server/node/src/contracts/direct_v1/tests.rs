@@ -31,7 +31,7 @@ async fn emit(chat: &TestChat, user: &str, name: &str, args: Vec<Value>) -> Valu
     let user: UserId = user.parse().expect("an id");
     let device: DeviceId = chat.gateway.chat.new_device();
     let caller = Caller { chat: &chat.gateway.chat, user, device, base_url: BASE_URL };
-    let mut answer = CONTRACT.handle(&caller, ClientEvent { name: name.to_owned(), args }).await;
+    let mut answer = CONTRACT.handle(&caller, ClientEvent { name: name.to_owned(), args }).await.answer;
     assert_eq!(answer.len(), 1, "the frontend reads one argument");
     answer.remove(0)
 }
