@@ -3,6 +3,8 @@
 import functools
 import json
 import os
+import re
+import shlex
 import subprocess
 import unittest
 from pathlib import Path
@@ -76,6 +78,18 @@ class Chart(unittest.TestCase):
     def test_every_file_of_values_is_rendered_here(self):
         files = {path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml")}
         self.assertEqual(files, set(KINDS))
+
+    def test_what_the_documentation_says_installs(self):
+        for page in ("README.md", "docs/deploying.md", "helm/sockeye/README.md"):
+            text = (ROOT / page).read_text().replace("\\\n", "")
+            commands = re.findall(r"^helm install .*", text, re.MULTILINE)
+            self.assertTrue(commands, f"{page} has no helm install")
+            for command in commands:
+                with self.subTest(page=page):
+                    chart, *settings = shlex.split(command, comments=True)[3:]
+                    self.assertEqual(ROOT / chart, CHART)
+                    done = helm(*settings)
+                    self.assertEqual(done.returncode, 0, done.stderr)
 
     @for_each_values
     def test_it_renders_what_it_is_to(self, name, documents):
