@@ -1,14 +1,27 @@
 //! Workers that share the partitions.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use sockeye_adapters::conformance::values::record;
+use rdkafka::{
+    ClientConfig, ClientContext, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    types::RDKafkaRespErr,
+};
+use sockeye_adapters::{conformance::values::record, log::kafka::KafkaLogOptions};
 use sockeye_core::{
     message::Entry,
     ports::{LogConsumer, MessageLog},
     position::{Cursor, Position},
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::support::{Kafka, next};
 
@@ -176,4 +189,79 @@ async fn a_worker_whose_name_was_taken_joins_again() {
     };
     assert_eq!(again.entries[0].position, position);
     first.commit(&again.through).await.expect("commit");
+}
+
+/// A member that is told what to give up, and ends there.
+#[derive(Default)]
+struct Ending {
+    has_a_share: AtomicBool,
+    is_to_give_up: AtomicBool,
+}
+
+impl ClientContext for Ending {}
+
+impl ConsumerContext for Ending {
+    fn rebalance(&self, member: &BaseConsumer<Self>, what: RDKafkaRespErr, share: &mut TopicPartitionList) {
+        if what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            member.incremental_assign(share).expect("a share");
+            self.has_a_share.store(true, Ordering::Release);
+        } else {
+            self.is_to_give_up.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn ending(options: &KafkaLogOptions, name: &str) -> BaseConsumer<Ending> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &options.brokers)
+        .set("group.id", &options.group)
+        .set("group.instance.id", name)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", "60000")
+        .set("heartbeat.interval.ms", "200");
+    let member = BaseConsumer::from_config_and_context(&config, Ending::default()).expect("a client");
+    member.subscribe(&[&options.topic]).expect("a subscription");
+    member
+}
+
+/// Both workers of a group end when it has decided to move partitions from one to the other, and come back under their
+/// names: the group takes its members for the old ones, and nobody would ever be given what was to move.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_come_back_in_the_middle_of_a_move_leave_no_partition_behind() {
+    const NAMES: [&str; 2] = ["worker-0", "worker-1"];
+    let mut kafka = Kafka::new(6);
+    kafka.options.coverage_every_ms = 500;
+    let log = kafka.log().await;
+    let mut all = append(&log, 0..200).await;
+    let options = kafka.options.clone();
+    let members = tokio::task::spawn_blocking(move || {
+        let first = ending(&options, NAMES[0]);
+        while !first.context().has_a_share.load(Ordering::Acquire) {
+            first.poll(Duration::from_millis(50));
+        }
+        // It joins by itself, so only now.
+        let second = ending(&options, NAMES[1]);
+        while !first.context().is_to_give_up.load(Ordering::Acquire) {
+            first.poll(Duration::from_millis(50));
+            second.poll(Duration::from_millis(50));
+        }
+        (first, second)
+    });
+    let (first, second) = members.await.expect("two members");
+    // As if killed. Closing them would wait for ever for what they do not give up; their successors shut them out.
+    std::mem::forget((first, second));
+
+    let (stored, mut told) = mpsc::unbounded_channel();
+    let mut workers = vec![];
+    for name in NAMES {
+        kafka.options.instance = Some(name.into());
+        let log = kafka.log().await;
+        workers.push(work(log.consumer().await.expect("consumer"), stored.clone()));
+    }
+    let patience = Duration::from_secs(60);
+    timeout(patience, all_stored(&mut told, &mut all))
+        .await
+        .unwrap_or_else(|_| panic!("left behind: {all:?}"));
+    workers.iter().for_each(JoinHandle::abort);
 }

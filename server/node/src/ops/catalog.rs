@@ -88,6 +88,10 @@ pub const METRICS: &[Metric] = &[
     counter("sockeye_store_failures_total", "Tries to store a batch that failed."),
     counter("sockeye_dead_letters_total", "Entries of the log that could not be read and were set aside."),
     gauge("sockeye_log_appends_waiting", "Messages sent to the log and not confirmed yet."),
+    counter(
+        "sockeye_group_reshares_total",
+        "Times partitions of the log had no worker and were shared anew.",
+    ),
     gauge("sockeye_redis_connected", "1 while this connection to Redis is up."),
     counter("sockeye_bus_dropped_events_total", "Events for other nodes given up while Redis was away."),
     counter("sockeye_bus_unknown_events_total", "Events of other nodes that this version does not know."),

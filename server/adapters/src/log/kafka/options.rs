@@ -34,6 +34,8 @@ pub struct KafkaLogOptions {
     pub answer_after_ms: u64,
     /// After this time of silence a worker is taken for dead, and others get its partitions.
     pub session_ms: u64,
+    /// How often a worker looks whether every partition is some worker's. One that is nobody's twice in a row is shared anew.
+    pub coverage_every_ms: u64,
     /// Entries read ahead, per reader.
     pub ahead_len_max: usize,
     /// Bytes read ahead, per reader: half of them by librdkafka, half decoded.
@@ -62,6 +64,7 @@ impl KafkaLogOptions {
             queue_bytes_max: 64 << 20,
             answer_after_ms: 5_000,
             session_ms: 15_000,
+            coverage_every_ms: 5_000,
             ahead_len_max: 10_000,
             ahead_bytes_max: 32 << 20,
             partitions: 12,

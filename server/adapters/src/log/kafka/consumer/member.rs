@@ -24,6 +24,7 @@ use super::{
         rejected, unavailable,
     },
     advance,
+    coverage::Coverage,
 };
 use crate::workers::Workers;
 
@@ -35,6 +36,8 @@ type Client = BaseConsumer<Shares>;
 
 pub(super) struct Member {
     pub(super) inbox: Arc<Inbox>,
+    // First to stop: it asks by the client that the others close.
+    _coverage: Coverage,
     /// Commits wait for Kafka on a thread of their own.
     committing: Workers<Arc<Client>>,
     answer_after: Duration,
@@ -62,9 +65,16 @@ impl Member {
         let states = vec![Arc::clone(&client)];
         let committing =
             Workers::start("kafka-commit", states, COMMITTING_LEN_MAX, |_| ()).map_err(unavailable)?;
+        let coverage = Coverage::watch(Arc::clone(&client), options).map_err(unavailable)?;
         let poller =
             Poller::start("kafka-consumer", client, Arc::clone(&inbox), locating).map_err(unavailable)?;
-        Ok(Self { inbox, committing, answer_after: options.answer_after(), _poller: poller })
+        Ok(Self {
+            inbox,
+            _coverage: coverage,
+            committing,
+            answer_after: options.answer_after(),
+            _poller: poller,
+        })
     }
 
     /// Returns when Kafka confirmed. What was given up at the deadline is committed with the next, or when its partition

@@ -1,5 +1,6 @@
 //! Reads this process's share of the partitions, as a member of the workers' group.
 
+mod coverage;
 mod dead_letter;
 mod member;
 
