@@ -235,6 +235,7 @@ async fn workers_that_come_back_in_the_middle_of_a_move_leave_no_partition_behin
     let log = kafka.log().await;
     let mut all = append(&log, 0..200).await;
     let options = kafka.options.clone();
+    #[expect(clippy::disallowed_methods, reason = "one task of one test")]
     let members = tokio::task::spawn_blocking(move || {
         let first = ending(&options, NAMES[0]);
         while !first.context().has_a_share.load(Ordering::Acquire) {
