@@ -190,6 +190,7 @@ test("counts", () => {
   ledger.addDevice("bob-1", "bob", ["ann+bob"]);
   const send = ledger.send("one", "ann+bob", "ann-1", 1);
   send.attempts = 2;
+  send.silences = 1;
   send.refusals.push("unavailable");
   send.acks.push({ id: "id of one", at: 2, lineage: 0 });
   ledger.send("two", "ann+bob", "ann-1", 3).unknown = true;
@@ -202,7 +203,7 @@ test("counts", () => {
     retried: 1,
     refused: 1,
     unknown: 1,
-    silences: 0,
+    silences: 1,
     stored: 1,
     live: 1,
     replayed: 1,
