@@ -1,6 +1,7 @@
 //! The process: commands, configuration, lifecycle, gateway, contracts, worker.
 
 pub mod app;
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod contracts;
