@@ -2,9 +2,17 @@
 # Sockeye, one binary: gateway, worker, everything in one process, doctor, migrate.
 #   docker build -t sockeye .
 #   docker run --env-file .env.docker -e JWT_SECRET -p 5000:5000 -v sockeye-data:/data --read-only sockeye
+#
+# Base images are named here once, so that a build can take them from a mirror, or by digest (docs/deploying.md, "Images"):
+#   docker build --build-arg RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:... .
+ARG NODE_IMAGE=node:20-bookworm-slim
+# The release is spelled out so that the toolchain of the image is the one of rust-toolchain.toml, which is not copied:
+# rustup would download it again, with components that only developers use.
+ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
+ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 # --- The demo app, and the browser client that the binary serves at /socket.io/socket.io.js
-FROM node:20-bookworm-slim AS demo
+FROM ${NODE_IMAGE} AS demo
 WORKDIR /src/client-js/demo
 COPY client-js/demo/package.json client-js/demo/package-lock.json ./
 RUN --mount=type=cache,target=/cache/npm npm ci --cache /cache/npm --no-fund --no-audit
@@ -12,9 +20,7 @@ COPY client-js/demo/ ./
 RUN npm run build
 
 # --- The binary
-# The release is spelled out so that the toolchain of the image is the one of rust-toolchain.toml, which is not copied:
-# rustup would download it again, with components that only developers use.
-FROM rust:1.95.0-slim-bookworm AS build
+FROM ${RUST_IMAGE} AS build
 # librdkafka and its OpenSSL are built with make and perl. Versions are those of the base image's Debian release.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -39,7 +45,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 # The binary needs glibc, libm and libgcc and nothing else: SQLite, librdkafka, its OpenSSL and zlib are linked into it, and
 # librdkafka's C++ half is not used. This base has those three, the certificates of public authorities, and neither a
 # shell nor a package manager. Its Debian release is the build's: glibc must not be older here.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM ${RUN_IMAGE}
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="sockeye" \
@@ -55,7 +61,7 @@ USER 65532:65532
 # The only place it writes to: everything else can be read-only.
 ENV SOCKEYE_DATA_DIR=/data
 VOLUME ["/data"]
-# Clients; and a worker's health and metrics.
+# For clients; and, for those inside only, health and metrics.
 EXPOSE 5000 9100
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \

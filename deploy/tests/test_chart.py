@@ -19,13 +19,14 @@ OLDEST, NEWEST = "1.30.0", "1.37.0"
 SECRET_NAMES = {"JWT_SECRET", "MONGODB_URI", "REDIS_URL", "KAFKA_USERNAME", "KAFKA_PASSWORD"}
 # Every kind the chart can render, with each file of values.
 KINDS = {
-    "minimal": "ConfigMap Deployment Job PersistentVolumeClaim Pod PodDisruptionBudget PodDisruptionBudget Secret Secret "
-    "Service Service ServiceAccount StatefulSet",
-    "existing-secret": "ConfigMap Deployment Job PersistentVolumeClaim Pod PodDisruptionBudget PodDisruptionBudget "
-    "Service Service ServiceAccount StatefulSet",
-    "full": "ConfigMap Deployment HorizontalPodAutoscaler Ingress Job PersistentVolumeClaim Pod PodDisruptionBudget Secret "
-    "Secret Service Service ServiceAccount ServiceMonitor ServiceMonitor StatefulSet",
-    "bare": "ConfigMap Deployment Pod Service Service StatefulSet",
+    "minimal": "ConfigMap Deployment Job NetworkPolicy NetworkPolicy NetworkPolicy PersistentVolumeClaim Pod "
+    "PodDisruptionBudget PodDisruptionBudget Secret Secret Service Service Service ServiceAccount StatefulSet",
+    "existing-secret": "ConfigMap Deployment Job NetworkPolicy NetworkPolicy NetworkPolicy PersistentVolumeClaim Pod "
+    "PodDisruptionBudget PodDisruptionBudget Service Service Service ServiceAccount StatefulSet",
+    "full": "ConfigMap Deployment HorizontalPodAutoscaler Ingress Job NetworkPolicy NetworkPolicy NetworkPolicy "
+    "PersistentVolumeClaim Pod PodDisruptionBudget Secret Secret Service Service Service ServiceAccount ServiceMonitor "
+    "ServiceMonitor StatefulSet",
+    "bare": "ConfigMap Deployment Pod Service Service Service StatefulSet",
 }
 
 
@@ -150,19 +151,129 @@ class Chart(unittest.TestCase):
                 self.assertIn({"name": "data", "mountPath": "/data"}, container["volumeMounts"])
 
     @for_each_values
-    def test_gateways_and_workers_are_probed_where_they_answer(self, _, documents):
-        for kind, port in (("Deployment", "http"), ("StatefulSet", "ops")):
+    def test_gateways_and_workers_are_probed_where_operators_ask(self, _, documents):
+        for kind in ("Deployment", "StatefulSet"):
             container = of_kind(documents, kind)[0]["spec"]["template"]["spec"]["containers"][0]
-            self.assertIn(port, [each["name"] for each in container["ports"]])
+            # Neither startup nor liveness asks for the servers: when Kafka is away, a restart helps nobody.
             for probe, path in (("startup", "/healthz"), ("liveness", "/healthz"), ("readiness", "/readyz")):
-                self.assertEqual(container[f"{probe}Probe"]["httpGet"], {"path": path, "port": port})
+                self.assertEqual(container[f"{probe}Probe"]["httpGet"], {"path": path, "port": "ops"}, kind)
 
     @for_each_values
     def test_ports_are_the_ones_it_is_told_to_listen_on(self, _, documents):
         settings = of_kind(documents, "ConfigMap")[0]["data"]
-        for kind, name in (("Deployment", "SERVER_PORT"), ("StatefulSet", "SOCKEYE_OPS_PORT")):
+        http, ops = int(settings["SERVER_PORT"]), int(settings["SOCKEYE_OPS_PORT"])
+        for kind, ports in (("Deployment", {"http": http, "ops": ops}), ("StatefulSet", {"ops": ops})):
             container = of_kind(documents, kind)[0]["spec"]["template"]["spec"]["containers"][0]
-            self.assertEqual(str(container["ports"][0]["containerPort"]), settings[name])
+            self.assertEqual({each["name"]: each["containerPort"] for each in container["ports"]}, ports)
+
+    @for_each_values
+    def test_metrics_and_readiness_are_not_led_outside(self, _, documents):
+        settings = of_kind(documents, "ConfigMap")[0]["data"]
+        self.assertNotIn("SOCKEYE_METRICS_PUBLIC", settings)
+        led_outside = {
+            path["backend"]["service"]["name"]
+            for ingress in of_kind(documents, "Ingress")
+            for rule in ingress["spec"]["rules"]
+            for path in rule["http"]["paths"]
+        }
+        for service in of_kind(documents, "Service"):
+            ports = {each["targetPort"] for each in service["spec"]["ports"]}
+            if "ops" in ports:
+                self.assertEqual(ports, {"ops"})
+                # No address: nothing but the pods themselves can be found by it.
+                self.assertEqual(service["spec"]["clusterIP"], "None")
+                self.assertNotIn(service["metadata"]["name"], led_outside)
+            else:
+                self.assertEqual(ports, {"http"})
+
+    def test_every_role_is_scraped_where_operators_ask(self):
+        documents = self.rendered["full"]
+        scraped = set()
+        for monitor in of_kind(documents, "ServiceMonitor"):
+            selector = monitor["spec"]["selector"]["matchLabels"]
+            (endpoint,) = monitor["spec"]["endpoints"]
+            found = [
+                service
+                for service in of_kind(documents, "Service")
+                if selector.items() <= service["metadata"]["labels"].items()
+                and endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+            ]
+            self.assertEqual(len(found), 1)
+            self.assertEqual([port["targetPort"] for port in found[0]["spec"]["ports"]], ["ops"])
+            scraped.add(found[0]["spec"]["selector"]["app.kubernetes.io/component"])
+        self.assertEqual(scraped, {"gateway", "worker"})
+
+    def policies(self, documents):
+        """By role: which ports are open, and to whom (None: anybody)."""
+        opened = {}
+        for policy in of_kind(documents, "NetworkPolicy"):
+            selector = policy["spec"]["podSelector"]
+            roles = {selector["matchLabels"].get("app.kubernetes.io/component")} - {None}
+            for expression in selector.get("matchExpressions", []):
+                self.assertEqual((expression["key"], expression["operator"]), ("app.kubernetes.io/component", "In"))
+                roles |= set(expression["values"])
+            self.assertIn("Ingress", policy["spec"]["policyTypes"])
+            for role in roles:
+                self.assertNotIn(role, opened)
+                opened[role] = {
+                    port["port"]: rule.get("from") for rule in policy["spec"]["ingress"] for port in rule["ports"]
+                }
+        return opened
+
+    @for_each_values
+    def test_every_pod_is_under_a_policy(self, name, documents):
+        roles = {
+            document["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+            for kind in ("Deployment", "StatefulSet", "Job")
+            for document in of_kind(documents, kind)
+        } | {document["metadata"]["labels"]["app.kubernetes.io/component"] for document in of_kind(documents, "Pod")}
+        expected = set() if name == "bare" else roles
+        self.assertEqual(set(self.policies(documents)), expected)
+
+    def test_only_clients_ports_are_open_to_everybody(self):
+        nobody = {"gateway": {5000: None}, "worker": {}, "migrate": {}, "doctor": {}}
+        self.assertEqual(self.policies(self.rendered["minimal"]), nobody)
+        # ... and nothing keeps anybody from going out.
+        for policy in of_kind(self.rendered["minimal"], "NetworkPolicy"):
+            self.assertEqual(policy["spec"]["policyTypes"], ["Ingress"])
+
+    def test_policies_can_be_narrowed(self):
+        documents = self.rendered["full"]
+        values = yaml.safe_load(values_of("full").read_text())["networkPolicy"]
+        opened = self.policies(documents)
+        self.assertEqual(opened["gateway"], {5000: values["clientsFrom"], 9100: values["opsFrom"]})
+        self.assertEqual(opened["worker"], {9100: values["opsFrom"]})
+        for policy in of_kind(documents, "NetworkPolicy"):
+            self.assertEqual(policy["spec"]["policyTypes"], ["Ingress", "Egress"])
+            names, *others = policy["spec"]["egress"]
+            self.assertEqual(names, {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]})
+            self.assertEqual(others, values["egress"])
+
+    def test_monitoring_by_the_operator_is_let_in_from_the_cluster(self):
+        opened = self.policies(render("minimal", "serviceMonitor.enabled=true"))
+        cluster = [{"namespaceSelector": {}}]
+        self.assertEqual((opened["gateway"][9100], opened["worker"][9100]), (cluster, cluster))
+
+    def test_any_setting_can_be_given(self):
+        sets = {
+            "SOCKEYE_TRUSTED_PROXIES": "10.0.0.0/8,fd00::/8",
+            "SOCKEYE_A_SETTING_OF_TOMORROW": "2",
+            "SOCKEYE_OPS_PORT": "9200",
+        }
+        commas = (f"config.{name}={value}".replace(",", "\\,") for name, value in sets.items())
+        words = (word for each in commas for word in ("--set-string", each))
+        done = helm("--values", str(values_of("minimal")), "--set", "serviceMonitor.enabled=true", *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        documents = [document for document in yaml.safe_load_all(done.stdout) if document]
+        settings = of_kind(documents, "ConfigMap")[0]["data"]
+        self.assertLessEqual(sets.items(), settings.items())
+        job = of_kind(documents, "Job")[0]["spec"]["template"]["spec"]["containers"][0]
+        self.assertLessEqual(sets.items(), {e["name"]: e.get("value") for e in job["env"]}.items())
+        # Where operators ask moves with its setting.
+        for kind in ("Deployment", "StatefulSet"):
+            ports = of_kind(documents, kind)[0]["spec"]["template"]["spec"]["containers"][0]["ports"]
+            self.assertIn({"name": "ops", "containerPort": 9200}, ports)
+        self.assertEqual(set(self.policies(documents)["gateway"]), {5000, 9200})
 
     @for_each_values
     def test_nothing_is_killed_before_it_has_drained(self, _, documents):

@@ -51,6 +51,17 @@ class Compose(unittest.TestCase):
         for name, service in self.some({"kafka", "mongo", "redis", "worker-1", "migrate"}):
             self.assertEqual(list(service["networks"]), ["inside"], name)
 
+    def test_metrics_and_readiness_are_not_led_outside(self):
+        # Published is nginx's port alone; it refuses them, and gateways do not have them where it asks.
+        self.assertEqual([port.partition(":")[2] for port in self.published()], ["8080"])
+        for name in ("compose.yaml", ".env.docker"):
+            self.assertNotRegex((ROOT / name).read_text(), r"(?m)^ *SOCKEYE_METRICS_PUBLIC")
+
+    def published(self):
+        for _, service in self.some():
+            for port in service.get("ports", []):
+                yield port if isinstance(port, str) else f"{port['published']}:{port['target']}"
+
     def test_a_stop_is_given_the_time_it_takes(self):
         for name, service in self.some(OURS):
             self.assertGreater(int(service["stop_grace_period"].removesuffix("s")), STOP_S, name)

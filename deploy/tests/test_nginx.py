@@ -19,6 +19,8 @@ from pathlib import Path
 
 CONF = Path(__file__).parents[1] / "nginx.conf"
 NGINX = os.environ.get("NGINX")
+# SOCKEYE_HTTP_IDLE_TIMEOUT_MS, in seconds.
+GATEWAY_IDLE_S = 75
 HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 
 
@@ -29,7 +31,12 @@ class Gateway(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        self.server.bodies_begun += length > 0
+        body = self.rfile.read(length)
+        if len(body) < length:  # The client is gone.
+            self.close_connection = True
+            return
         sid = re.search(r"[?&]sid=(\w+)", self.path)
         if self.path.startswith("/socket.io/") and not sid:
             sid = secrets.token_hex(8)
@@ -88,6 +95,7 @@ def localised(text, gateway_port, names_port, port, directory):
         ("worker_rlimit_nofile 65536;", ""),
         ("worker_connections 16384", "worker_connections 512"),
         ("worker_processes auto", "worker_processes 1"),
+        ("client_body_timeout 30s", "client_body_timeout 1s"),
         ("/tmp/", f"{directory}/"),
     ):
         assert old in text, old
@@ -115,6 +123,7 @@ class Nginx(unittest.TestCase):
         server = kind(address, handler)
         server.daemon_threads = True
         server.sessions = set()
+        server.bodies_begun = 0
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         self.addCleanup(self.stop, server)
         return server
@@ -206,6 +215,52 @@ class Nginx(unittest.TestCase):
         self.assertEqual(status, 200)
         self.assertEqual(headers["X-Forwarded-For"], "127.0.0.1")
         self.assertEqual((headers["Host"], headers["X-Forwarded-Host"]), ("chat.test:5000", "chat.test:5000"))
+
+    def test_what_clients_claim_about_proxies_goes_no_further(self):
+        claims = {
+            "X-Forwarded-For": "203.0.113.9, 203.0.113.10",
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "evil.test",
+            "Forwarded": "for=203.0.113.9;proto=https;host=evil.test",
+        }
+        _, body, _ = self.ask("GET", "/api/x", **claims)
+        told = json.loads(body)["headers"]
+        self.assertNotIn("Forwarded", told)
+        for name in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"):
+            self.assertNotIn(claims[name], told[name])
+        self.assertEqual(told["X-Forwarded-Proto"], "http")
+
+    def test_kept_connections_are_left_before_a_gateway_closes_them(self):
+        upstream = re.search(r"upstream gateways \{(.*?)\}", CONF.read_text(), re.DOTALL).group(1)
+        kept_s = int(re.search(r"keepalive_timeout (\d+)s;", upstream).group(1))
+        self.assertLess(kept_s, GATEWAY_IDLE_S)
+
+    def upload(self, pieces, pause_s):
+        """The first line of the answer to a body of five pieces; empty when there is none."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as wire:
+            head = f"POST /api/x HTTP/1.1\r\nHost: chat\r\nContent-Length: {1000 * 5}\r\nConnection: close\r\n\r\n"
+            wire.sendall(head.encode())
+            for _ in range(pieces):
+                wire.sendall(b"x" * 1000)
+                time.sleep(pause_s)
+            try:
+                return wire.recv(4096).split(b"\r\n")[0]
+            except ConnectionResetError:
+                return b""
+
+    def test_a_slow_upload_passes_and_one_that_stands_still_does_not(self):
+        # Longer in all than client_body_timeout, which is 1 s here.
+        self.assertIn(b" 200 ", self.upload(5, 0.4))
+        self.assertNotIn(b" 200 ", self.upload(4, 0))
+
+    def test_bodies_are_not_kept_here(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as wire:
+            head = "POST /api/x HTTP/1.1\r\nHost: chat\r\nContent-Length: 5000000\r\n\r\n"
+            wire.sendall(head.encode() + b"x" * 1_000_000)
+            # The gateway has it although there is more to come.
+            self.until(lambda: any(server.bodies_begun for server in self.gateways))
+            spooled = [path for path in Path(self.directory.name, "client_body").rglob("*") if path.is_file()]
+            self.assertEqual(spooled, [])
 
     def test_the_largest_body_passes(self):
         status, body, _ = self.ask("POST", "/api/x", b"x" * 10_000_000)

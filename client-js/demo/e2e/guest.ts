@@ -5,6 +5,7 @@ import type { User } from "../src/chat/model.ts";
 /** A person without a window: the same contract, straight from Node. */
 export class Guest {
   private constructor(
+    readonly id: string,
     private readonly url: string,
     private readonly cookie: string,
     private readonly socket: Socket,
@@ -15,14 +16,18 @@ export class Guest {
     const { _id: userId } = (await response.json()) as User;
     const cookie = response.headers.getSetCookie()[0]?.split(";")[0];
     assert.ok(cookie, "signing up sets the session cookie");
-    return new Guest(url, cookie, io(url, { query: { userId }, extraHeaders: { cookie } }));
+    return new Guest(userId, url, cookie, io(url, { query: { userId }, extraHeaders: { cookie } }));
   }
 
   async say(toName: string, text: string): Promise<void> {
     const people = await fetch(`${this.url}/api/messages/users`, { headers: { cookie: this.cookie } });
     const peer = ((await people.json()) as User[]).find((user) => user.fullName === toName);
     assert.ok(peer, `${toName} is in the list`);
-    await post(`${this.url}/api/messages/send/${peer._id}`, { text, image: null }, this.cookie);
+    await this.sayTo(peer._id, text);
+  }
+
+  async sayTo(peerId: string, text: string): Promise<void> {
+    await post(`${this.url}/api/messages/send/${peerId}`, { text, image: null }, this.cookie);
   }
 
   leave(): void {

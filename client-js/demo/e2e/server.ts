@@ -65,7 +65,7 @@ export class Server {
 
   async #isReady(): Promise<boolean> {
     try {
-      return (await fetch(`http://127.0.0.1:${this.port}/readyz`)).ok;
+      return (await fetch(`http://127.0.0.1:${this.port}/healthz`)).ok;
     } catch {
       return false; // Not listening yet: asked again until the deadline.
     }

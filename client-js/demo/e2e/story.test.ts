@@ -2,15 +2,13 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { Guest } from "./guest.ts";
 import { drawPictures, sideBySide } from "./scenery.ts";
 import { Server } from "./server.ts";
+import { bubble, newWindow, open, PASSWORD, row, say, signUp, step, texts } from "./window.ts";
 
 const screenshots = process.env.SCREENSHOT_DIR;
-const windowSize = { width: 790, height: 740 };
-const PASSWORD = "correct horse";
-const STEP_TIMEOUT_MS = 20_000;
 
 let server: Server;
 let browser: Browser;
@@ -33,11 +31,11 @@ after(async () => {
 
 test("two people talk, lose the server, and lose no message", async () => {
   const pictures = await drawPictures(browser);
-  const ana = await newWindow();
-  const ben = await newWindow();
+  const ana = await newWindow(browser, server.url, complaints);
+  const ben = await newWindow(browser, server.url, complaints);
 
   await step("they sign up and see each other online", async () => {
-    await signUp(ana, "Ana Rivera", "ana@example.com");
+    await signUp(ana, "Ana Rivera", "ana@example.com", screenshots && path.join(screenshots, "sign-up.png"));
     await signUp(ben, "Ben Okafor", "ben@example.com");
     await row(ana, "Ben Okafor Online").waitFor();
     await row(ben, "Ana Rivera Online").waitFor();
@@ -174,54 +172,6 @@ test("two people talk, lose the server, and lose no message", async () => {
 
   assert.deepEqual(complaints, []);
 });
-
-/** One sentence of the story. The first that fails ends it. */
-async function step(name: string, act: () => Promise<void>) {
-  try {
-    await act();
-  } catch (cause) {
-    throw new Error(`failed: ${name}\n${cause}`, { cause });
-  }
-}
-
-async function newWindow(): Promise<Page> {
-  const context: BrowserContext = await browser.newContext({
-    viewport: windowSize,
-    colorScheme: "light",
-    locale: "en-GB",
-  });
-  context.setDefaultTimeout(STEP_TIMEOUT_MS);
-  const page = await context.newPage();
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (entry) => {
-    if (/Content Security Policy|Uncaught/.test(entry.text())) complaints.push(entry.text());
-  });
-  await page.goto(server.url);
-  return page;
-}
-
-async function signUp(page: Page, fullName: string, email: string) {
-  await page.getByRole("button", { name: "Create an account" }).click();
-  await page.getByLabel("Full name").fill(fullName);
-  await page.getByLabel("Email").fill(email);
-  await page.getByLabel("Password").fill(PASSWORD);
-  if (screenshots && fullName.startsWith("Ana"))
-    await page.screenshot({ path: path.join(screenshots, "sign-up.png") });
-  await page.getByRole("button", { name: "Sign up" }).click();
-  await page.getByText("Connected").waitFor();
-}
-
-const row = (page: Page, name: string) => page.getByRole("link", { name });
-const bubble = (page: Page, text: string) => page.locator(".bubble").filter({ hasText: text });
-const open = (page: Page, name: string) => row(page, name).click();
-
-/** Everything said in the open conversation, in order, by whoever said it. */
-const texts = (page: Page) => page.locator(".message .bubble > p").allInnerTexts();
-
-async function say(page: Page, text: string) {
-  await page.getByRole("textbox", { name: "Message to" }).fill(text);
-  await page.keyboard.press("Enter");
-}
 
 async function paste(page: Page, png: Buffer) {
   await page.getByRole("textbox", { name: "Message to" }).evaluate((field, base64) => {

@@ -32,6 +32,7 @@ export async function startedChat(overrides: Partial<Api> = {}) {
     logOut: async () => ({}),
     updateProfile: async (profilePic) => ({ ...user("me"), profilePic }),
     people: async () => [user("peer"), user("other")],
+    chats: async () => [],
     history: async () => [],
     send: async () => message(100, { senderId: "me", receiverId: "peer" }),
     ...overrides,

@@ -163,3 +163,147 @@ test("nothing of an ended session is left, not even an answer that comes late", 
   assert.deepEqual(state.conversations, {});
   assert.equal(state.link.is, "connecting");
 });
+
+test("after a message that crossed with others, the history says where it stands", async () => {
+  const answers: ((stored: Message) => void)[] = [];
+  let stored: Message[] = [];
+  const { chat, link } = await startedChat({
+    send: () => new Promise((resolve) => answers.push(resolve)),
+    history: async () => stored,
+  });
+  const order = () => chat.getSnapshot().conversations.peer?.messages.map((m) => m._id);
+  const mine = message(1, { senderId: "me", receiverId: "peer" });
+  chat.open("peer");
+  await settled();
+  chat.send("peer", draft);
+  await settled();
+  link.on.message(message(2));
+  stored = [mine, message(2)];
+  answers[0]?.(mine);
+  await settled();
+  assert.deepEqual(order(), ["m1", "m2"]);
+});
+
+test("a push that was overtaken by the answer to one's own message is put right too", async () => {
+  let stored: Message[] = [];
+  const { chat, link, runTimers } = await startedChat({
+    send: async () => message(1, { senderId: "me", receiverId: "peer" }),
+    history: async () => stored,
+  });
+  const order = () => chat.getSnapshot().conversations.peer?.messages.map((m) => m._id);
+  chat.open("peer");
+  await settled();
+  chat.send("peer", draft);
+  await settled();
+  link.on.message(message(2));
+  stored = [message(2), message(1, { senderId: "me", receiverId: "peer" })];
+  assert.deepEqual(order(), ["m1", "m2"]);
+  runTimers();
+  await settled();
+  assert.deepEqual(order(), ["m2", "m1"]);
+});
+
+test("a message that crossed with nothing costs no request", async () => {
+  let fetched = 0;
+  const { chat, runTimers } = await startedChat({
+    history: async () => {
+      fetched++;
+      return [];
+    },
+  });
+  chat.open("peer");
+  await settled();
+  const before = fetched;
+  chat.send("peer", draft);
+  await settled();
+  runTimers();
+  await settled();
+  assert.equal(fetched, before);
+});
+
+test("the list has the server's order, then the order of arrival, whatever the dates are", async () => {
+  const { chat, link } = await startedChat({ chats: async () => [user("other"), user("peer")] });
+  assert.deepEqual(chat.getSnapshot().recent, ["other", "peer"]);
+  link.on.message(message(-100));
+  assert.deepEqual(chat.getSnapshot().recent, ["peer", "other"]);
+  chat.send("other", draft);
+  await settled();
+  assert.deepEqual(chat.getSnapshot().recent, ["other", "peer"]);
+});
+
+test("older messages are fetched before the first, one page at a time", async () => {
+  const asked: (string | undefined)[] = [];
+  const { chat } = await startedChat({
+    history: async (_peerId, before) => {
+      asked.push(before);
+      if (!before) return [message(5), message(6)];
+      return before === "m5" ? [message(3), message(4)] : [];
+    },
+  });
+  const peer = () => chat.getSnapshot().conversations.peer;
+  chat.open("peer");
+  await settled();
+  asked.length = 0;
+  await Promise.all([chat.loadOlder("peer"), chat.loadOlder("peer")]);
+  await chat.loadOlder("peer");
+  await chat.loadOlder("peer");
+  assert.deepEqual(asked, ["m5", "m3"]);
+  assert.deepEqual(
+    peer()?.messages.map((m) => m._id),
+    ["m3", "m4", "m5", "m6"],
+  );
+  assert.equal(peer()?.older, "none");
+});
+
+test("older messages that could not be fetched can be asked for again", async () => {
+  let works = false;
+  const { chat } = await startedChat({
+    history: async (_peerId, before) => {
+      if (before && !works) throw new ApiError(500, "broken");
+      return before ? [message(1)] : [message(2)];
+    },
+  });
+  chat.open("peer");
+  await settled();
+  await chat.loadOlder("peer");
+  assert.equal(chat.getSnapshot().conversations.peer?.older, "failed");
+  works = true;
+  await chat.loadOlder("peer");
+  assert.equal(chat.getSnapshot().conversations.peer?.messages.length, 2);
+});
+
+test("somebody who was silent before the gap and wrote in it counts as unread", async () => {
+  let chats: string[] = [];
+  const many = Array.from({ length: 30 }, (_, n) => `p${n}`);
+  const { chat, link } = await startedChat({
+    people: async () => many.map(user),
+    chats: async () => chats.map(user),
+    history: async (id) => (chats.includes(id) ? [message(1, { senderId: id })] : []),
+  });
+  link.on.down();
+  chats = ["p29"];
+  link.on.up(false);
+  await settled();
+  assert.equal(chat.getSnapshot().conversations.p29?.unread, 1);
+});
+
+test("a conversation that was not fetched after a gap is fetched when it is opened", async () => {
+  const many = Array.from({ length: 30 }, (_, n) => `p${n}`);
+  const fetched: string[] = [];
+  const { chat, link } = await startedChat({
+    people: async () => many.map(user),
+    history: async (id) => {
+      fetched.push(id);
+      return [];
+    },
+  });
+  chat.open("p29");
+  await settled();
+  chat.open(null);
+  link.on.down();
+  link.on.up(false);
+  await settled();
+  fetched.length = 0;
+  chat.open("p29");
+  assert.deepEqual(fetched, ["p29"]);
+});

@@ -67,19 +67,22 @@ securityContext: {{ toYaml .Values.securityContext | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Probes on one port. Liveness asks the process only: when Kafka is away, a restart helps nobody. */}}
+{{/*
+Probes, on the port that only operators reach: clients that fill their own port do not make a pod look dead. Startup and
+liveness ask the process only: when Kafka is away, a restart helps nobody.
+*/}}
 {{- define "sockeye.probes" -}}
 startupProbe:
-  httpGet: { path: /healthz, port: {{ . }} }
+  httpGet: { path: /healthz, port: ops }
   periodSeconds: 2
   failureThreshold: 60
 livenessProbe:
-  httpGet: { path: /healthz, port: {{ . }} }
+  httpGet: { path: /healthz, port: ops }
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  httpGet: { path: /readyz, port: {{ . }} }
+  httpGet: { path: /readyz, port: ops }
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 3

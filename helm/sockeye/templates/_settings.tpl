@@ -25,6 +25,13 @@
 {{- mustMergeOverwrite $settings .Values.config | toYaml -}}
 {{- end }}
 
+{{/* The ports that the settings name, as numbers: {http, ops}. */}}
+{{- define "sockeye.ports" -}}
+{{- $settings := include "sockeye.settings" . | fromYaml -}}
+http: {{ $settings.SERVER_PORT }}
+ops: {{ $settings.SOCKEYE_OPS_PORT }}
+{{- end }}
+
 {{/* The secret settings' names. */}}
 {{- define "sockeye.secretKeys" -}}
 {{- $keys := list "JWT_SECRET" "MONGODB_URI" "REDIS_URL" -}}

@@ -1,6 +1,8 @@
 import type { Draft, Message, User } from "./model.ts";
 
 const REQUEST_TIMEOUT_MS = 60_000;
+/** Messages asked for at once. The server may answer with fewer although there are more. */
+const HISTORY_PAGE_LEN = 100;
 
 /** `status` 0: no answer came. The message is the server's own sentence where it gave one. */
 export class ApiError extends Error {
@@ -26,7 +28,14 @@ export const api = {
   logOut: () => call<unknown>("POST", "/auth/logout"),
   updateProfile: (profilePic: string) => call<User>("PUT", "/auth/update-profile", { profilePic }),
   people: () => call<User[]>("GET", "/messages/users"),
-  history: (peerId: string) => call<Message[]>("GET", `/messages/${encodeURIComponent(peerId)}`),
+  /** Those with whom something was said, latest first. */
+  chats: () => call<User[]>("GET", "/messages/chats"),
+  /** The latest messages, or the latest before the message `before`: oldest first, in the server's order. */
+  history: (peerId: string, before?: string) =>
+    call<Message[]>(
+      "GET",
+      `/messages/${encodeURIComponent(peerId)}?limit=${HISTORY_PAGE_LEN}${before ? `&before=${encodeURIComponent(before)}` : ""}`,
+    ),
   /** `clientId` makes a retry the same message on a server that knows it; others ignore it. */
   send: (peerId: string, message: Draft & { clientId: string }) =>
     call<Message>("POST", `/messages/send/${encodeURIComponent(peerId)}`, message),

@@ -28,13 +28,23 @@ export interface Draft {
 export interface Outgoing extends Draft {
   clientId: string;
   status: "sending" | "failed";
+  /** `Conversation.arrivals` when it was written. */
+  arrivals: number;
 }
 
 export interface Conversation {
-  history: "none" | "loading" | "ready" | "failed";
+  /** `stale`: there may be newer messages that were missed. */
+  history: "none" | "loading" | "ready" | "stale" | "failed";
+  /** What comes before the first of `messages`; `unknown`: it has not been asked for. */
+  older: "unknown" | "loading" | "failed" | "none";
+  /** One stretch without gaps, in the server's order. Never sorted by `createdAt`: servers' clocks differ. */
   messages: readonly Message[];
+  /** The newest message, while `messages` is an older stretch that does not reach it; else null. */
+  newest: Message | null;
   outbox: readonly Outgoing[];
   unread: number;
+  /** Messages that came in live so far. */
+  arrivals: number;
 }
 
 /** `caughtUp` says how what was missed came back: replayed by the server, or fetched again. */
@@ -48,6 +58,8 @@ export interface ChatState {
   people: readonly User[];
   online: ReadonlySet<string>;
   conversations: Readonly<Record<string, Conversation>>;
+  /** People with whom something was said, latest first; null until the server has told it. */
+  recent: readonly string[] | null;
   /** The person whose conversation is on screen. */
   openId: string | null;
   link: LinkState;
@@ -63,6 +75,7 @@ export const signedOut: ChatState = {
   people: [],
   online: new Set(),
   conversations: {},
+  recent: null,
   openId: null,
   link: { is: "connecting" },
   notice: null,

@@ -1,5 +1,6 @@
 import { type Api, ApiError } from "./api.ts";
 import * as conversation from "./conversation.ts";
+import { createHistories } from "./histories.ts";
 import type { Link, LinkEvents } from "./link.ts";
 import {
   type ChatState,
@@ -9,11 +10,12 @@ import {
   signedOut,
   type User,
 } from "./model.ts";
+import { recentLoaded, touched } from "./recent.ts";
 
-/** Conversations fetched ahead after log-in, for the previews in the list. */
-const PREVIEWS_MAX = 10;
 const RECONNECT_AFTER_MS = 1_000;
 const RECONNECT_AFTER_MS_MAX = 30_000;
+/** A message that the log has before one's own may come in later than the answer to that: no later than this. */
+const SETTLED_AFTER_MS = 2_000;
 
 export interface ChatDeps {
   api: Api;
@@ -35,6 +37,8 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
   const listeners = new Set<() => void>();
   /** The last send of each conversation; the next one waits for it, so that they arrive in order. */
   const lastSend = new Map<string, Promise<void>>();
+  /** Those with whom something was said since `recent` was last asked for. */
+  let touchedSince = new Set<string>();
 
   function set(patch: Partial<ChatState>) {
     state = { ...state, ...patch };
@@ -48,6 +52,15 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
     set({ conversations: { ...state.conversations, [peerId]: next } });
   }
 
+  const histories = createHistories({
+    api,
+    answer,
+    openId: () => state.openId,
+    read: conversationWith,
+    write: setConversation,
+    session: () => session,
+  });
+
   function begin(me: User) {
     end();
     set({ ...signedOut, phase: "signed-in", me, openId: state.openId });
@@ -60,7 +73,7 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
       onlineUsers: (ids) => own(() => rosterChanged(ids)),
       message: (message) => own(() => messageArrived(message, me)),
     });
-    void loadPeople().then(() => catchUp(state.people.map((p) => p._id)));
+    void loadPeople().then(() => histories.catchUp(conversationsByNews()));
   }
 
   function end(notice: string | null = null) {
@@ -115,9 +128,19 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
     if (isFirst) return set({ link: { is: "online" } });
     if (recovered) return set({ link: { is: "online", caughtUp: "recovered" } });
     set({ link: { is: "online" } });
+    for (const [id, c] of Object.entries(state.conversations)) setConversation(id, conversation.wentStale(c));
     const current = session;
+    const before = state.recent;
     void loadPeople()
-      .then(() => catchUp([...Object.keys(state.conversations), ...state.people.map((p) => p._id)]))
+      .then(() => {
+        // Nothing had been said with them: all they wrote was missed.
+        const newcomers = before ? state.recent?.filter((id) => !before.includes(id)) : [];
+        for (const id of newcomers ?? []) {
+          const c = conversationWith(id);
+          if (c.history === "none") setConversation(id, { ...c, history: "stale" });
+        }
+        return histories.catchUp(conversationsByNews());
+      })
       .then(() => {
         if (current === session && state.link.is === "online")
           set({ link: { is: "online", caughtUp: "refreshed" } });
@@ -148,6 +171,7 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
     const after = conversation.received(before, message, !isMine && peerId !== state.openId);
     if (after === before) return;
     setConversation(peerId, after);
+    touch(peerId);
     const sender = state.people.find((p) => p._id === peerId);
     if (!sender) void loadPeople();
     if (!isMine)
@@ -155,33 +179,21 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
   }
 
   async function loadPeople() {
-    const people = await answer(api.people());
+    const since = new Set<string>();
+    touchedSince = since;
+    const [people, chats] = await Promise.all([answer(api.people()), answer(api.chats())]);
     if (people) set({ people });
+    const ids = chats?.map((p) => p._id);
+    // Asked again meanwhile: the later answer counts.
+    if (ids && since === touchedSince) set({ recent: recentLoaded(state.recent, ids, since) });
   }
 
-  /** Fetches these conversations again, the open one first, one at a time to be gentle on the server. */
-  async function catchUp(peerIds: string[]) {
-    const open = state.people.find((p) => p._id === state.openId)?._id;
-    const known = [...new Set(peerIds)].filter((id) => id !== open).slice(0, PREVIEWS_MAX);
-    for (const id of open ? [open, ...known] : known) {
-      const current = session;
-      await loadHistory(id);
-      if (current !== session) return;
-    }
+  function touch(peerId: string) {
+    touchedSince.add(peerId);
+    set({ recent: touched(state.recent, peerId) });
   }
 
-  async function loadHistory(peerId: string) {
-    const before = conversationWith(peerId);
-    const wasKnown = before.history === "ready";
-    if (before.history === "loading") return;
-    if (!wasKnown) setConversation(peerId, { ...before, history: "loading" });
-    const history = await answer(api.history(peerId));
-    if (state.phase !== "signed-in" || !state.conversations[peerId]) return;
-    const now = conversationWith(peerId);
-    if (!history) return setConversation(peerId, wasKnown ? now : { ...now, history: "failed" });
-    const countFrom = wasKnown && peerId !== state.openId ? peerId : undefined;
-    setConversation(peerId, conversation.historyLoaded(now, history, countFrom));
-  }
+  const conversationsByNews = () => [...(state.recent ?? []), ...state.people.map((p) => p._id)];
 
   function deliver(peerId: string, clientId: string): Promise<void> {
     const waitsFor = lastSend.get(peerId) ?? Promise.resolve();
@@ -192,8 +204,10 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
       if (isOver() || !entry) return;
       try {
         const message = await api.send(peerId, { clientId, text: entry.text, image: entry.image });
-        if (!isOver())
-          setConversation(peerId, conversation.sent(conversationWith(peerId), clientId, message));
+        if (isOver()) return;
+        setConversation(peerId, conversation.sent(conversationWith(peerId), clientId, message));
+        touch(peerId);
+        settle(peerId, entry.arrivals);
       } catch (error) {
         if (isOver()) return;
         setConversation(peerId, conversation.marked(conversationWith(peerId), clientId, "failed"));
@@ -206,6 +220,27 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
       attempt.catch(() => undefined),
     );
     return attempt;
+  }
+
+  /** From an older stretch back to the end. */
+  function showLatest(peerId: string) {
+    const c = conversationWith(peerId);
+    if (!c.newest) return;
+    setConversation(peerId, conversation.backAtEnd(c));
+    void histories.load(peerId);
+  }
+
+  /**
+   * A message just got its place in the log, and the answer does not say where among those that came in meanwhile: the
+   * history does. `arrivals` is how many had come in when it was written.
+   */
+  function settle(peerId: string, arrivals: number) {
+    const current = session;
+    const now = conversationWith(peerId).arrivals;
+    if (now !== arrivals) void histories.load(peerId);
+    later(() => {
+      if (current === session && conversationWith(peerId).arrivals !== now) void histories.load(peerId);
+    }, SETTLED_AFTER_MS);
   }
 
   return {
@@ -234,13 +269,18 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
 
     /** Shows the conversation with this person (null: none) and fetches it if needed. */
     open(peerId: string | null) {
+      const left = state.openId;
       set({ openId: peerId });
+      if (left && left !== peerId && state.conversations[left])
+        setConversation(left, conversation.backAtEnd(conversationWith(left)));
       if (!peerId || state.phase !== "signed-in") return;
       const c = conversationWith(peerId);
       if (c.unread) setConversation(peerId, { ...c, unread: 0 });
-      if (c.history !== "ready" && state.people.some((p) => p._id === peerId)) void loadHistory(peerId);
+      if (c.history !== "ready" && state.people.some((p) => p._id === peerId)) void histories.load(peerId);
     },
-    reload: loadHistory,
+    reload: histories.load,
+    loadOlder: histories.loadOlder,
+    showLatest,
 
     /** False: too many messages wait already, the draft was not taken. */
     send(peerId: string, draft: Draft): boolean {
@@ -251,6 +291,7 @@ export function createChatStore({ api, openLink, later, newClientId }: ChatDeps)
         return false;
       }
       setConversation(peerId, next);
+      showLatest(peerId);
       void deliver(peerId, clientId);
       return true;
     },

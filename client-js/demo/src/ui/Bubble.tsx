@@ -1,15 +1,11 @@
 import { memo } from "react";
-import type { Message, Outgoing } from "../chat/model.ts";
+import type { Outgoing } from "../chat/model.ts";
 import { clockTime } from "./dates.ts";
+import type { Row } from "./rows.ts";
 
-interface Props {
-  message: Message;
+interface Props extends Row {
   /** Null: oneself. */
   author: string | null;
-  /** Stands together with the message before it. */
-  isJoined: boolean;
-  /** The day that starts with this message. */
-  day: string | null;
   onEnlarge(src: string): void;
 }
 
@@ -20,7 +16,9 @@ export const Bubble = memo(function Bubble({ message, author, isJoined, day, onE
       {day && <li className="day">{day}</li>}
       <li className={`message ${author ? "" : "mine"} ${isJoined ? "joined" : ""}`}>
         <div className={`bubble ${image ? "with-picture" : ""}`}>
-          <span className="sr-only">{author ?? "You"}: </span>
+          <span className="sr-only">
+            <bdi>{author ?? "You"}</bdi>:{" "}
+          </span>
           {image && (
             <button
               type="button"
@@ -31,7 +29,7 @@ export const Bubble = memo(function Bubble({ message, author, isJoined, day, onE
               <img src={image} alt="" />
             </button>
           )}
-          {text && <p>{text}</p>}
+          {text && <p dir="auto">{text}</p>}
           <time dateTime={createdAt}>{clockTime(createdAt)}</time>
         </div>
       </li>
@@ -55,7 +53,7 @@ export function OutgoingBubble({ entry, onRetry, onDiscard }: OutgoingProps) {
             <img src={entry.image} alt="" />
           </span>
         )}
-        {entry.text && <p>{entry.text}</p>}
+        {entry.text && <p dir="auto">{entry.text}</p>}
         {entry.status === "sending" && <span className="state">Sending…</span>}
       </div>
       {entry.status === "failed" && (

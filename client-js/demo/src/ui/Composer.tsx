@@ -9,8 +9,10 @@ import {
 } from "react";
 import type { User } from "../chat/model.ts";
 import { Icon } from "./Icon.tsx";
+import { isEnter } from "./keys.ts";
 import { PICTURE_TYPES, PictureError, toDataUrl } from "./picture.ts";
 import { useChat } from "./useChat.ts";
+import { isolated } from "./words.ts";
 
 const PICTURE_SIDE_PX = 1600;
 const TEXT_LEN_MAX = 2000;
@@ -53,8 +55,7 @@ export function Composer({ peer, ref }: { peer: User; ref: Ref<ComposerHandle> }
   }
 
   function onKeyDown(event: KeyboardEvent) {
-    // Enter that confirms a word of an input method must not send.
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    if (!isEnter(event.nativeEvent) || event.shiftKey) return;
     event.preventDefault();
     submit();
   }
@@ -89,10 +90,11 @@ export function Composer({ peer, ref }: { peer: User; ref: Ref<ComposerHandle> }
       </label>
       <textarea
         ref={field}
+        dir="auto"
         rows={1}
         maxLength={TEXT_LEN_MAX}
         aria-label={`Message to ${peer.fullName}`}
-        placeholder={`Message ${peer.fullName}`}
+        placeholder={`Message ${isolated(peer.fullName)}`}
         value={text}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}

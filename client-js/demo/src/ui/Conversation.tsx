@@ -1,23 +1,26 @@
-import { useEffect, useRef, useState } from "react";
+import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import { emptyConversation } from "../chat/conversation.ts";
-import type { User } from "../chat/model.ts";
+import type { Conversation as State, User } from "../chat/model.ts";
 import { Avatar } from "./Avatar.tsx";
 import { Bubble, OutgoingBubble } from "./Bubble.tsx";
 import { Composer, type ComposerHandle } from "./Composer.tsx";
-import { dayName } from "./dates.ts";
 import { Icon } from "./Icon.tsx";
 import { Lightbox } from "./Lightbox.tsx";
 import { presence, presenceWord } from "./presence.ts";
+import { rows } from "./rows.ts";
 import { useChat, useChatState } from "./useChat.ts";
+import { useHeldPlace } from "./useHeldPlace.ts";
 
-/** Messages of one person less than this apart stand together. */
-const GROUP_WITHIN_MS = 5 * 60_000;
 const AWAY_FROM_END_PX = 200;
+/** Older messages are fetched before the reader comes to where they belong. */
+const FETCHED_AHEAD_PX = 800;
 
 export function Conversation({ peer, me }: { peer: User; me: User }) {
   const chat = useChat();
   const state = useChatState();
-  const { messages, outbox, history } = state.conversations[peer._id] ?? emptyConversation;
+  const conversation = state.conversations[peer._id] ?? emptyConversation;
+  const { messages, outbox, history, newest } = conversation;
+  const drawn = useMemo(() => rows(messages), [messages]);
   const isOnline = presence(state, peer._id);
   const heading = useRef<HTMLHeadingElement>(null);
   const composer = useRef<ComposerHandle>(null);
@@ -31,9 +34,14 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
     if (!matchMedia("(hover: hover)").matches) heading.current?.focus();
   }, []);
 
+  useHeldPlace(scroller);
   // The list is laid out from its end (column-reverse): 0 is the newest message, and it stays in view by itself.
   const toEnd = () => {
     scroller.current?.scrollTo({ top: 0 });
+  };
+  const showLatest = () => {
+    chat.showLatest(peer._id);
+    toEnd();
   };
   // biome-ignore lint/correctness/useExhaustiveDependencies: what one sends oneself is always brought into view
   useEffect(toEnd, [outbox.length]);
@@ -59,7 +67,7 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
         </a>
         <Avatar user={peer} isOnline={isOnline} />
         <span className="row-words">
-          <h2 className="row-name" ref={heading} tabIndex={-1}>
+          <h2 className="row-name" dir="auto" ref={heading} tabIndex={-1}>
             {peer.fullName}
           </h2>
           <span className="row-preview" role="status">
@@ -75,24 +83,23 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
       >
         <ol aria-label="Messages" aria-busy={history === "loading"}>
           {messages.length + outbox.length === 0 && <Nothing history={history} peer={peer} />}
-          {messages.map((message, i) => {
-            const before = messages[i - 1];
-            const isNewDay = !before || dayName(before.createdAt) !== dayName(message.createdAt);
-            const isJoined =
-              !isNewDay &&
-              before.senderId === message.senderId &&
-              Date.parse(message.createdAt) - Date.parse(before.createdAt) < GROUP_WITHIN_MS;
-            return (
-              <Bubble
-                key={message.clientId ?? message._id}
-                message={message}
-                author={message.senderId === me._id ? null : peer.fullName}
-                isJoined={isJoined}
-                day={isNewDay ? dayName(message.createdAt) : null}
-                onEnlarge={setEnlarged}
-              />
-            );
-          })}
+          {messages.length > 0 && <Older conversation={conversation} peer={peer} scroller={scroller} />}
+          {drawn.map((row) => (
+            <Bubble
+              key={row.message.clientId ?? row.message._id}
+              {...row}
+              author={row.message.senderId === me._id ? null : peer.fullName}
+              onEnlarge={setEnlarged}
+            />
+          ))}
+          {newest && (
+            <li className="nothing">
+              There are newer messages.{" "}
+              <button type="button" className="as-link" onClick={showLatest}>
+                Show them
+              </button>
+            </li>
+          )}
           {outbox.map((entry) => (
             <OutgoingBubble
               key={entry.clientId}
@@ -103,12 +110,12 @@ export function Conversation({ peer, me }: { peer: User; me: User }) {
           ))}
         </ol>
       </div>
-      {isAway && (
+      {(isAway || newest) && (
         <button
           type="button"
           className="icon-button to-end"
           aria-label="Jump to the latest message"
-          onClick={toEnd}
+          onClick={showLatest}
         >
           <Icon name="down" />
         </button>
@@ -131,5 +138,48 @@ function Nothing({ history, peer }: { history: string; peer: User }) {
       </li>
     );
   }
-  return <li className="nothing">{history === "ready" ? `Say hello to ${peer.fullName}.` : "Loading…"}</li>;
+  if (history !== "ready") return <li className="nothing">Loading…</li>;
+  return (
+    <li className="nothing">
+      Say hello to <bdi>{peer.fullName}</bdi>.
+    </li>
+  );
+}
+
+interface OlderProps {
+  conversation: State;
+  peer: User;
+  scroller: RefObject<HTMLElement | null>;
+}
+
+/** Stands before the first message, and fetches what is older when it comes near. */
+function Older({ conversation: { older, history, messages }, peer, scroller }: OlderProps) {
+  const chat = useChat();
+  const place = useRef<HTMLLIElement>(null);
+  const first = messages[0]?._id;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with another first message it is somewhere else
+  useEffect(() => {
+    if (older !== "unknown" || history !== "ready" || !place.current) return;
+    const watch = new IntersectionObserver(
+      (seen) => seen.some((entry) => entry.isIntersecting) && chat.loadOlder(peer._id),
+      { root: scroller.current, rootMargin: `${FETCHED_AHEAD_PX}px 0px 0px` },
+    );
+    watch.observe(place.current);
+    return () => watch.disconnect();
+  }, [older, history, first, chat, peer._id, scroller]);
+
+  return (
+    <li ref={place} className="nothing older">
+      {older === "loading" && "Loading…"}
+      {older === "failed" && (
+        <>
+          Older messages could not be loaded.{" "}
+          <button type="button" className="as-link" onClick={() => chat.loadOlder(peer._id)}>
+            Try again
+          </button>
+        </>
+      )}
+    </li>
+  );
 }

@@ -1,4 +1,5 @@
 import { type ChangeEvent, useState } from "react";
+import { latest } from "../chat/conversation.ts";
 import type { ChatState, Message, User } from "../chat/model.ts";
 import { Avatar } from "./Avatar.tsx";
 import { listTime } from "./dates.ts";
@@ -32,6 +33,7 @@ export function People() {
         <input
           className="search"
           type="search"
+          dir="auto"
           aria-label="Search people"
           placeholder="Search people"
           value={search}
@@ -60,10 +62,9 @@ export function People() {
 function Row({ person, state }: { person: User; state: ChatState }) {
   const isOnline = presence(state, person._id);
   const conversation = state.conversations[person._id];
-  const last = conversation?.messages.at(-1);
+  const last = conversation && latest(conversation);
   const unread = conversation?.unread ?? 0;
   const status = presenceWord(isOnline);
-  const words = preview(last, person);
   return (
     <li>
       <a
@@ -73,9 +74,11 @@ function Row({ person, state }: { person: User; state: ChatState }) {
       >
         <Avatar user={person} isOnline={isOnline} />
         <span className="row-words">
-          <span className="row-name">{person.fullName}</span>
-          {words && <span className="sr-only">{status}</span>}
-          <span className="row-preview">{words ?? status}</span>
+          <span className="row-name" dir="auto">
+            {person.fullName}
+          </span>
+          {last && <span className="sr-only">{status}</span>}
+          {last ? <Preview of={last} peer={person} /> : <span className="row-preview">{status}</span>}
         </span>
         <span className="row-side">
           {last && <time dateTime={last.createdAt}>{listTime(last.createdAt)}</time>}
@@ -118,8 +121,12 @@ function Me({ me }: { me: User }) {
         <input className="sr-only" type="file" accept={PICTURE_TYPES} onChange={pick} />
       </label>
       <span className="row-words">
-        <span className="row-name">{me.fullName}</span>
-        <span className="row-preview">{me.email}</span>
+        <span className="row-name" dir="auto">
+          {me.fullName}
+        </span>
+        <span className="row-preview" dir="auto">
+          {me.email}
+        </span>
       </span>
       <button
         type="button"
@@ -135,14 +142,25 @@ function Me({ me }: { me: User }) {
 }
 
 /** Latest conversation first, then who is online, then by name. */
-function byRelevance({ conversations, online }: ChatState) {
-  const lastAt = (p: User) => conversations[p._id]?.messages.at(-1)?.createdAt ?? "";
+function byRelevance({ recent, online }: ChatState) {
+  const ranks = new Map(recent?.map((id, rank) => [id, rank]));
+  const rank = (p: User) => ranks.get(p._id) ?? ranks.size;
   return (a: User, b: User) =>
-    lastAt(b).localeCompare(lastAt(a)) ||
+    rank(a) - rank(b) ||
     Number(online.has(b._id)) - Number(online.has(a._id)) ||
     a.fullName.localeCompare(b.fullName);
 }
 
-function preview(last: Message | undefined, person: User): string | undefined {
-  return last && `${last.senderId === person._id ? "" : "You: "}${last.text || "Picture"}`;
+/** The last message in one line. What the other wrote decides its direction; one's own follows the word "You". */
+function Preview({ of: { senderId, text }, peer }: { of: Message; peer: User }) {
+  const words = text || "Picture";
+  return senderId === peer._id ? (
+    <span className="row-preview" dir="auto">
+      {words}
+    </span>
+  ) : (
+    <span className="row-preview">
+      You: <bdi>{words}</bdi>
+    </span>
+  );
 }

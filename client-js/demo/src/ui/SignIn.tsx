@@ -1,5 +1,6 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, type KeyboardEvent, useState } from "react";
 import { Logo } from "./Icon.tsx";
+import { isConfirmingEnter } from "./keys.ts";
 import { useChat, useChatState } from "./useChat.ts";
 
 const PASSWORD_LEN_MIN = 6;
@@ -21,6 +22,11 @@ export function SignIn() {
     setIsBusy(false);
   }
 
+  // A browser sends a form on Enter by itself.
+  function onKeyDown(event: KeyboardEvent) {
+    if (isConfirmingEnter(event.nativeEvent)) event.preventDefault();
+  }
+
   function turn() {
     chat.say(null);
     setIsNew(!isNew);
@@ -28,19 +34,33 @@ export function SignIn() {
 
   return (
     <main className="sign-in">
-      <form className="card" onSubmit={submit}>
+      <form className="card" onSubmit={submit} onKeyDown={onKeyDown}>
         <Logo />
         <h1>{isNew ? "Create your account" : "Welcome back"}</h1>
         <p className="muted">{isNew ? "A name, an email, and you are in." : "Log in to Sockeye."}</p>
         {isNew && (
           <label>
             Full name
-            <input name="fullName" autoComplete="name" required maxLength={80} placeholder="Ana Rivera" />
+            <input
+              name="fullName"
+              dir="auto"
+              autoComplete="name"
+              required
+              maxLength={80}
+              placeholder="Ana Rivera"
+            />
           </label>
         )}
         <label>
           Email
-          <input name="email" type="email" autoComplete="email" required placeholder="ana@example.com" />
+          <input
+            name="email"
+            type="email"
+            dir="auto"
+            autoComplete="email"
+            required
+            placeholder="ana@example.com"
+          />
         </label>
         <label>
           Password
