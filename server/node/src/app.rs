@@ -26,11 +26,13 @@ use crate::{
         connection::Connections,
         contract::Contract,
         delivery::Delivery,
-        http::{HttpParts, cookies::CookieRules, limits::AddressLimits, origin::Trust, router},
+        http::{
+            HttpParts, cookies::CookieRules, limits::AddressLimits, origin::Trust, proxies::Proxies, router,
+        },
         hub::Hub,
         instruments::Instruments,
         recovery::RecoveryKey,
-        wire::{OriginPolicy, Transports, Wire, WireConfig},
+        wire::{Transports, Wire, WireConfig},
     },
     lifecycle::Lifecycle,
     ops::{self, Health, Metrics, Sampler},
@@ -134,8 +136,9 @@ async fn serve(
     lifecycle.spawn("sampler", sampler.run(lifecycle.stop()));
 
     let gateway = gateway(config, chat, contract.as_ref(), &company, clock.clone());
+    let trust = Arc::new(trust(config));
     let wire = Wire::new(
-        wire_config(config, contract.as_ref()),
+        wire_config(config, contract.as_ref(), trust.clone()),
         Arc::new(connections(config, gateway.clone(), contract.clone(), hub, clock, &secret)),
     );
     let service = router(HttpParts {
@@ -144,8 +147,7 @@ async fn serve(
         wire: wire.clone(),
         health: ops::health_routes(health.clone()),
         metrics: ops::metrics_route(metrics),
-        trust: Trust { proxy_hops: config.http.proxy_hops, public_url: config.http.public_url.clone() },
-        origins: config.http.origins.clone(),
+        trust,
         static_dir: config.http.static_dir.clone(),
         body_bytes_max: config.limits.body_bytes_max(),
         request_timeout: Duration::from_millis(config.http.request_timeout_ms),
@@ -191,6 +193,7 @@ fn bounds(config: &Config) -> Bounds {
         history_len_max: limits.history_len_max,
         people_len_max: limits.people_len_max,
         resume_len_max: limits.recovery_len_max,
+        shows_emails: config.auth.show_emails,
         ..Bounds::default()
     }
 }
@@ -240,7 +243,16 @@ fn connections(
     }
 }
 
-fn wire_config(config: &Config, contract: &dyn Contract) -> WireConfig {
+fn trust(config: &Config) -> Trust {
+    let http = &config.http;
+    Trust {
+        proxies: Proxies::new(http.proxy_hops, http.trusted_proxies.clone()),
+        public_url: http.public_url.clone(),
+        origins: http.origins.clone(),
+    }
+}
+
+fn wire_config(config: &Config, contract: &dyn Contract, trust: Arc<Trust>) -> WireConfig {
     let (wire, profile) = (&config.wire, contract.profile());
     WireConfig {
         ping_interval: Duration::from_millis(wire.ping_interval_ms.unwrap_or(profile.ping_interval_ms)),
@@ -253,9 +265,8 @@ fn wire_config(config: &Config, contract: &dyn Contract) -> WireConfig {
         outbound_queue_len_max: wire.outbound_queue_len_max,
         inbound_queue_len_max: wire.inbound_queue_len_max,
         write_stall_after: wire.write_stall_after,
-        origins: OriginPolicy::List(config.http.origins.clone()),
+        callers: trust,
         connections_per_address_max: config.limits.connections_per_address_max,
-        trusted_proxy_hops: config.http.proxy_hops,
         ..WireConfig::default()
     }
 }

@@ -21,7 +21,7 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
 }
 
-/// How much of anything one request may ask for or bring.
+/// How much of anything one request may ask for or bring, and of whom.
 #[derive(Debug, Clone)]
 pub struct Bounds {
     /// Characters in a message.
@@ -36,6 +36,8 @@ pub struct Bounds {
     pub resume_len_max: usize,
     /// Bytes of a client's own name for a message.
     pub client_id_bytes_max: usize,
+    /// Whether everybody sees everybody's e-mail address.
+    pub shows_emails: bool,
 }
 
 impl Default for Bounds {
@@ -47,6 +49,7 @@ impl Default for Bounds {
             people_len_max: 10_000,
             resume_len_max: 1_000,
             client_id_bytes_max: 128,
+            shows_emails: false,
         }
     }
 }

@@ -1,4 +1,10 @@
-use crate::{Chat, ChatError, SignedIn, id::UserId, media::Picture, ports::StoreError, user::User};
+use crate::{
+    Chat, ChatError, SignedIn,
+    id::UserId,
+    media::Picture,
+    ports::StoreError,
+    user::{User, is_plain_name},
+};
 
 /// What somebody gives to get an account. Contracts have already checked it by their own rules.
 pub struct NewAccount {
@@ -16,12 +22,17 @@ impl Chat {
     /// Makes an account and a session for it.
     ///
     /// # Errors
-    /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long`.
+    /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long` or `name_characters`.
     pub async fn sign_up(&self, account: NewAccount) -> Result<SignedIn, ChatError> {
         let NewAccount { email, name, password, picture, bio } = account;
         if password.len() > PASSWORD_BYTES_MAX {
             let message = format!("Password must be at most {PASSWORD_BYTES_MAX} bytes");
             return Err(ChatError::invalid("password_too_long", message));
+        }
+        if !is_plain_name(&name) {
+            let message = "A name must not contain line breaks, other control characters, or characters that turn the \
+                           direction of text";
+            return Err(ChatError::invalid("name_characters", message));
         }
         let taken =
             || ChatError::Conflict { code: "email_taken", message: "The address has an account already" };

@@ -19,6 +19,9 @@ pub struct Auth {
     pub trust_query_user: TrustQueryUser,
     /// `SOCKEYE_PROOF_TIMEOUT_MS`: how long a socket may stay unproven. Default 5 s.
     pub proof_timeout_ms: u64,
+    /// `SOCKEYE_SHOW_EMAILS`: whether everybody sees everybody's e-mail address in lists of people. Default off: the field
+    /// is there, and empty.
+    pub show_emails: bool,
 }
 
 /// Whether a claimed user id is believed without proof, as the original Node backends did.
@@ -77,6 +80,7 @@ impl Auth {
             ),
             trust_query_user,
             proof_timeout_ms: settings.millis("SOCKEYE_PROOF_TIMEOUT_MS", 5_000),
+            show_emails: settings.switch("SOCKEYE_SHOW_EMAILS", false),
         }
     }
 }

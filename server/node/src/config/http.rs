@@ -1,5 +1,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
+use ipnet::IpNet;
+
 use super::Settings;
 
 /// How the process is reached.
@@ -9,61 +11,118 @@ pub struct Http {
     pub host: IpAddr,
     /// `SERVER_PORT`, else `PORT`. Default 5000; 0 takes a free one.
     pub port: u16,
-    /// `CORS_ORIGINS`: origins of pages that may call us with cookies, separated by commas, and `CLIENT_URL`, one more.
-    /// Default `http://localhost:5173,http://localhost:3000`. Pages from our own origin always may.
+    /// `CORS_ORIGINS`: origins of pages and apps that may call us with cookies, separated by commas, and `CLIENT_URL`, one
+    /// more: `https://app.example.org`, `capacitor://localhost`, `file://`, `null`. Default in development
+    /// `http://localhost:5173,http://localhost:3000`, in production none. Pages from our own origin always may.
     pub origins: Vec<String>,
-    /// `SOCKEYE_PUBLIC_URL`: how all clients reach us, for absolute picture addresses. Default: what each client used.
+    /// `SOCKEYE_PUBLIC_URL`: how all clients reach us, for absolute picture addresses and to know our own pages.
+    /// Default: what each client used.
     pub public_url: Option<String>,
-    /// `SOCKEYE_TRUST_PROXY_HOPS`: proxies in front that set `X-Forwarded-For`. Default 0; 1 in production.
+    /// `SOCKEYE_TRUST_PROXY_HOPS`: proxies in front, one behind the other, that set `X-Forwarded-For`. Default 0; 1 in
+    /// production, and when `SOCKEYE_TRUSTED_PROXIES` is set.
     pub proxy_hops: usize,
+    /// `SOCKEYE_TRUSTED_PROXIES`: networks (`10.0.0.0/8`) or addresses, separated by commas, from which the last of these
+    /// proxies connects; `X-Forwarded` headers of anybody else are ignored. Default: loopback and private networks.
+    pub trusted_proxies: Vec<IpNet>,
     /// `SOCKEYE_STATIC_DIR`: a built single-page app to serve. Default none.
     pub static_dir: Option<PathBuf>,
     /// `SOCKEYE_REQUEST_TIMEOUT_MS`: after this a request is answered 503. Default 15 s.
     pub request_timeout_ms: u64,
 }
 
+/// Where proxies usually are, and clients usually are not: loopback, private, link-local and shared (carrier) networks.
+const PRIVATE_NETWORKS: &str =
+    "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7,fe80::/10";
+
 impl Http {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
         let port = settings.parse("PORT", 5000);
+        let named_proxies = settings.read("SOCKEYE_TRUSTED_PROXIES", None, |text| networks(text).map(Some));
+        let proxy_hops = usize::from(production || named_proxies.is_some());
         Self {
             host: settings.parse("SOCKEYE_HOST", IpAddr::from([0, 0, 0, 0])),
             port: settings.parse("SERVER_PORT", port),
-            origins: origins(settings),
-            public_url: settings.read("SOCKEYE_PUBLIC_URL", None, |text| origin(text).map(Some)),
-            proxy_hops: settings.parse("SOCKEYE_TRUST_PROXY_HOPS", usize::from(production)),
+            origins: origins(settings, production),
+            public_url: settings.read("SOCKEYE_PUBLIC_URL", None, |text| public_url(text).map(Some)),
+            proxy_hops: settings.parse("SOCKEYE_TRUST_PROXY_HOPS", proxy_hops),
+            trusted_proxies: named_proxies.unwrap_or_else(|| networks(PRIVATE_NETWORKS).unwrap_or_default()),
             static_dir: settings.text("SOCKEYE_STATIC_DIR").map(PathBuf::from),
             request_timeout_ms: settings.millis("SOCKEYE_REQUEST_TIMEOUT_MS", 15_000),
         }
     }
 }
 
-fn origins(settings: &Settings) -> Vec<String> {
+fn origins(settings: &Settings, production: bool) -> Vec<String> {
     let list = settings.read("CORS_ORIGINS", None, |text| {
-        text.split(',')
-            .map(str::trim)
-            .filter(|o| !o.is_empty())
-            .map(origin)
+        entries(text)
+            .map(|(nth, entry)| origin(entry).map_err(|problem| format!("{problem} (entry {nth})")))
             .collect::<Result<_, _>>()
             .map(Some)
     });
     let client = settings.read("CLIENT_URL", None, |text| origin(text).map(Some));
     let mut origins: Vec<String> = match (list, &client) {
         (Some(list), _) => list,
-        (None, Some(_)) => vec![],
-        (None, None) => vec!["http://localhost:5173".to_owned(), "http://localhost:3000".to_owned()],
+        (None, None) if !production => {
+            vec!["http://localhost:5173".to_owned(), "http://localhost:3000".to_owned()]
+        }
+        (None, _) => vec![],
     };
     origins.extend(client);
     origins
 }
 
-/// `scheme://host[:port]` as browsers write it in `Origin`.
+/// `scheme://host[:port]` as browsers and the web views of apps write it in `Origin`. Problems are told without the value,
+/// which may be a password's address that was put into the wrong setting.
 fn origin(text: &str) -> Result<String, String> {
-    let wrong = || format!("has {text:?}, which is no origin such as http://localhost:5173");
-    let url = url::Url::parse(text).map_err(|_| wrong())?;
-    if !matches!(url.scheme(), "http" | "https") || !matches!(url.path(), "" | "/") {
-        return Err(wrong());
+    const NONE: &str = "has something that is no origin such as http://localhost:5173";
+    match text {
+        "*" => return Err("does not take *: with cookies browsers want the origins by name".to_owned()),
+        "null" => return Ok("null".to_owned()),
+        _ => {}
     }
-    Ok(url.origin().ascii_serialization())
+    let url = url::Url::parse(text).map_err(|_| NONE.to_owned())?;
+    let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+    let named = url.username().is_empty() && url.password().is_none();
+    if !bare || !named {
+        return Err(NONE.to_owned());
+    }
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https", _) => Ok(url.origin().ascii_serialization()),
+        // They have addresses, but no pages.
+        ("ws" | "wss" | "ftp", _) => Err("wants the scheme of the page: http or https".to_owned()),
+        ("file", None | Some("")) => Ok("file://".to_owned()),
+        ("file", Some(_)) | (_, None | Some("")) => Err(NONE.to_owned()),
+        // Apps: capacitor://localhost, ionic://localhost, tauri://localhost.
+        (scheme, Some(host)) => {
+            let host = host.to_ascii_lowercase();
+            Ok(url
+                .port()
+                .map_or_else(|| format!("{scheme}://{host}"), |port| format!("{scheme}://{host}:{port}")))
+        }
+    }
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let origin = origin(text)?;
+    if origin.starts_with("http") {
+        Ok(origin)
+    } else {
+        Err("is an address such as https://chat.example.org".to_owned())
+    }
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let network = |(nth, entry): (usize, &str)| {
+        let parsed = entry.parse::<IpNet>().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
+        parsed
+            .map_err(|_| format!("lists networks such as 10.0.0.0/8, and addresses; entry {nth} is neither"))
+    };
+    entries(text).map(network).collect()
+}
+
+/// What stands between commas, with its number from 1.
+fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()))
 }
 
 #[cfg(test)]
@@ -80,11 +139,78 @@ mod tests {
         assert_eq!(http.origins, ["http://localhost:5173", "https://chat.test", "http://a.test"]);
     }
 
+    fn read(pairs: &[(&'static str, &'static str)], production: bool) -> (Http, Vec<String>) {
+        let settings = Settings::from_pairs(pairs.iter().copied());
+        let http = Http::from_settings(&settings, production);
+        (http, settings.into_problems())
+    }
+
     #[test]
-    fn a_star_is_refused_because_cookies_need_exact_origins() {
-        let settings = Settings::from_pairs([("CORS_ORIGINS", "*")]);
-        Http::from_settings(&settings, false);
-        assert_eq!(settings.into_problems().len(), 1);
+    fn apps_have_origins_too() {
+        let list = "capacitor://localhost, ionic://localhost,tauri://LOCALHOST,app://chat:80/,file://,null";
+        let (http, problems) = read(&[("CORS_ORIGINS", list)], true);
+        assert_eq!(problems, [""; 0]);
+        let apps = ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://chat:80"];
+        assert_eq!(http.origins[..4], apps);
+        assert_eq!(http.origins[4..], ["file://", "null"]);
+    }
+
+    #[test]
+    fn what_is_no_origin_is_refused_without_being_shown() {
+        for (name, value) in [
+            ("CORS_ORIGINS", "*"),
+            ("CORS_ORIGINS", "https://a.test, https://u:se-cret@b.test"),
+            ("CORS_ORIGINS", "https://a.test/se-cret"),
+            ("CORS_ORIGINS", "https://a.test?se-cret"),
+            ("CORS_ORIGINS", "postgres://u:se-cret@h"),
+            ("CORS_ORIGINS", "data:se-cret"),
+            ("CORS_ORIGINS", "file:///se-cret"),
+            ("CORS_ORIGINS", "se-cret"),
+            ("CORS_ORIGINS", "wss://se-cret.test"),
+            ("CLIENT_URL", "postgres://u:se-cret@h"),
+            ("SOCKEYE_PUBLIC_URL", "https://u:se-cret@h"),
+            ("SOCKEYE_PUBLIC_URL", "null"),
+            ("SOCKEYE_PUBLIC_URL", "capacitor://se-cret"),
+            ("SOCKEYE_TRUSTED_PROXIES", "10.0.0.0/8, se-cret"),
+            ("SOCKEYE_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ] {
+            let (_, problems) = read(&[(name, value)], false);
+            assert_eq!(problems.len(), 1, "{name}={value}");
+            let problem = &problems[0];
+            assert!(problem.starts_with(name) && !problem.contains("se-cret"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn in_production_no_page_on_a_developers_machine_is_trusted_unasked() {
+        assert_eq!(read(&[], false).0.origins, ["http://localhost:5173", "http://localhost:3000"]);
+        assert_eq!(read(&[], true).0.origins, [""; 0]);
+        let asked = read(&[("CORS_ORIGINS", "http://localhost:5173")], true).0;
+        assert_eq!(asked.origins, ["http://localhost:5173"]);
+    }
+
+    #[test]
+    fn proxies_are_expected_in_production_and_where_they_are_named() {
+        let hops = |pairs: &[_], production| read(pairs, production).0.proxy_hops;
+        assert_eq!((hops(&[], false), hops(&[], true)), (0, 1));
+        assert_eq!(hops(&[("SOCKEYE_TRUSTED_PROXIES", "10.0.0.1")], false), 1);
+        let two = [("SOCKEYE_TRUSTED_PROXIES", "10.0.0.1"), ("SOCKEYE_TRUST_PROXY_HOPS", "2")];
+        assert_eq!(hops(&two, false), 2);
+
+        let trusts = |pairs: &[_], address: &str| {
+            let address: IpAddr = address.parse().unwrap();
+            read(pairs, true).0.trusted_proxies.iter().any(|network| network.contains(&address))
+        };
+        for private in ["127.0.0.1", "::1", "10.2.3.4", "172.31.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"]
+        {
+            assert!(trusts(&[], private), "{private}");
+        }
+        for public in ["203.0.113.9", "172.32.0.1", "100.128.0.1", "2001:db8::1", "0.0.0.0"] {
+            assert!(!trusts(&[], public), "{public}");
+        }
+        let named = [("SOCKEYE_TRUSTED_PROXIES", "203.0.113.0/24, 2001:db8::7")];
+        assert!(trusts(&named, "203.0.113.9") && trusts(&named, "2001:db8::7"));
+        assert!(!trusts(&named, "10.0.0.1") && !trusts(&named, "2001:db8::8"));
     }
 
     #[test]

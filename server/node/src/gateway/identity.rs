@@ -9,7 +9,7 @@ use sockeye_core::{Chat, ChatError, id::UserId, session::Session};
 
 use super::{
     contract::{Claim, Refused},
-    http::cookies::{bearer_token, cookie_token},
+    http::cookies::{bearer_token, cookie_tokens, each_once},
     wire::Credentials,
 };
 
@@ -32,9 +32,8 @@ pub fn tokens(auth: &Value, credentials: &[Credentials], cookie: &str) -> Vec<St
         credentials.iter().filter_map(|seen| seen.authorization.as_deref()).filter_map(bearer_token);
     tokens.extend(bearers.map(str::to_owned));
     let cookies = credentials.iter().filter_map(|seen| seen.cookie.as_deref());
-    tokens.extend(cookies.filter_map(|header| cookie_token(header, cookie)));
-    tokens.dedup();
-    tokens
+    tokens.extend(cookies.flat_map(|header| cookie_tokens(header, cookie)).map(str::to_owned));
+    each_once(tokens)
 }
 
 /// Takes the first token that proves the claim.

@@ -46,15 +46,42 @@ pub enum Unidentified {
 }
 
 impl Gateway {
-    /// Whose request this is.
+    /// Whose request this is: the first token that proves somebody counts.
+    ///
+    /// # Errors
+    /// When none does: as the first one failed.
     pub async fn identify(&self, headers: &HeaderMap) -> Result<(Session, User), Unidentified> {
-        let token = self.token(headers).ok_or(Unidentified::NoToken)?;
-        self.chat.authenticate(&token).await.map_err(Unidentified::Refused)
+        let mut reason = Unidentified::NoToken;
+        for token in self.tokens(headers) {
+            match self.chat.authenticate(&token).await {
+                Ok(identified) => return Ok(identified),
+                // The next token would be asked about in vain, and this one may well be good.
+                Err(error @ ChatError::Unavailable { .. }) => return Err(Unidentified::Refused(error)),
+                Err(error) if matches!(reason, Unidentified::NoToken) => {
+                    reason = Unidentified::Refused(error)
+                }
+                Err(_) => {}
+            }
+        }
+        Err(reason)
     }
 
-    /// The token a request carries, proven or not.
-    pub fn token(&self, headers: &HeaderMap) -> Option<String> {
-        cookies::token_of(headers, self.profile.cookie)
+    /// Ends every session that a request shows.
+    ///
+    /// # Errors
+    /// The first failure, after all were tried.
+    pub async fn log_out(&self, headers: &HeaderMap) -> Result<(), ChatError> {
+        let mut ended = Ok(());
+        for token in self.tokens(headers) {
+            let outcome = self.chat.log_out(&token).await;
+            ended = ended.and(outcome);
+        }
+        ended
+    }
+
+    /// The tokens a request carries, proven or not.
+    pub fn tokens(&self, headers: &HeaderMap) -> Vec<String> {
+        cookies::tokens_of(headers, self.profile.cookie)
     }
 
     /// The `Set-Cookie` value for a fresh session.

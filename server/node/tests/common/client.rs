@@ -131,6 +131,12 @@ impl Dial {
         self.header(HeaderName::from_static("x-forwarded-for"), address)
     }
 
+    /// As a proxy in front says how the client reached it.
+    pub fn forwarded(self, scheme: &str, host: &str) -> Self {
+        self.header(HeaderName::from_static("x-forwarded-proto"), scheme)
+            .header(HeaderName::from_static("x-forwarded-host"), host)
+    }
+
     pub fn auth(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.auth.insert(name.to_owned(), value.into());
         self

@@ -1,11 +1,22 @@
 //! What is checked before a session exists, and what the application learns from it.
 
-use sockeye::gateway::wire::{OriginPolicy, Transports, WireConfig};
+use std::sync::Arc;
+
+use sockeye::gateway::{
+    http::{origin::Trust, proxies::Proxies},
+    wire::{Transports, WireConfig},
+};
 
 use super::{
     client::{Poller, Ws},
     server::{Server, within},
 };
+
+/// Believes what proxies on this machine say.
+fn behind_a_proxy() -> Arc<Trust> {
+    let loopback = vec!["127.0.0.0/8".parse().expect("a network")];
+    Arc::new(Trust { proxies: Proxies::new(1, loopback), ..Trust::default() })
+}
 
 const UNKNOWN_TRANSPORT: &str = r#"{"code":0,"message":"Transport unknown"}"#;
 const UNKNOWN_SID: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
@@ -64,30 +75,46 @@ async fn other_paths_pass_untouched() {
 }
 
 #[tokio::test]
-async fn foreign_pages_may_not_open_websockets() {
-    let origins = OriginPolicy::List(vec!["http://localhost:5173".into()]);
-    let server = Server::start(WireConfig { origins, ..WireConfig::default() }).await;
-    let query = "EIO=4&transport=websocket";
+async fn foreign_pages_may_not_connect() {
+    let callers = Arc::new(Trust { origins: vec!["http://localhost:5173".into()], ..Trust::default() });
+    let server = Server::start(WireConfig { callers, ..WireConfig::default() }).await;
+    let websocket = "EIO=4&transport=websocket";
     let same = format!("http://{}", server.address);
-    for (origin, allowed) in [("http://localhost:5173", true), (&same, true), ("http://evil.example", false)]
-    {
-        let opened = Ws::open(server.address, query, &[("origin", origin)]).await;
+    let http = reqwest::Client::new();
+    let origins =
+        [("http://localhost:5173", true), (&same, true), ("http://evil.example", false), ("null", false)];
+    for (origin, allowed) in origins {
+        let opened = Ws::open(server.address, websocket, &[("origin", origin)]).await;
         assert_eq!(opened.is_ok(), allowed, "{origin}");
         if let Err(tokio_tungstenite::tungstenite::Error::Http(answer)) = opened {
             assert_eq!(answer.status(), 403);
             assert_eq!(answer.body().as_deref(), Some(FORBIDDEN.as_bytes()));
         }
+        let request = http.get(server.url("EIO=4&transport=polling")).header("origin", origin);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status() == 200, allowed, "{origin}");
+        if !allowed {
+            assert_eq!(answer.status(), 403);
+            assert_eq!(answer.text().await.expect("a body"), FORBIDDEN);
+        }
     }
-    // Polling is covered by CORS: the browser itself keeps the answer from the page.
+    // Nor use a connection whose id they happen to know.
     let poller = Poller::open(&server).await;
-    let upgrade = format!("{query}&sid={}", poller.sid);
-    assert!(Ws::open(server.address, &upgrade, &[("origin", "http://evil.example")]).await.is_err());
+    let evil = [("origin", "http://evil.example")];
+    assert!(Ws::open(server.address, &format!("{websocket}&sid={}", poller.sid), &evil).await.is_err());
+    let url = server.url(&format!("EIO=4&transport=polling&sid={}", poller.sid));
+    let posted = http.post(&url).header("origin", "http://evil.example").body("40").send().await;
+    assert_eq!(posted.expect("an answer").status(), 403);
+    let blind = http.get(&url).header("sec-fetch-site", "cross-site").send().await;
+    assert_eq!(blind.expect("an answer").status(), 403);
+    let own = http.post(&url).header("origin", &same).body("40").send().await;
+    assert_eq!(own.expect("an answer").status(), 200);
 }
 
 #[tokio::test]
 async fn one_address_has_a_bounded_number_of_sessions() {
-    let config =
-        WireConfig { connections_per_address_max: 2, trusted_proxy_hops: 1, ..WireConfig::default() };
+    let callers = behind_a_proxy();
+    let config = WireConfig { connections_per_address_max: 2, callers, ..WireConfig::default() };
     let server = Server::start(config).await;
     let http = reqwest::Client::new();
     let open = async |client: &str| {
@@ -135,7 +162,7 @@ async fn credentials_arrive_with_the_upgrade() {
 
 #[tokio::test]
 async fn the_application_sees_the_opening_request() {
-    let mut server = Server::start(WireConfig { trusted_proxy_hops: 1, ..WireConfig::default() }).await;
+    let mut server = Server::start(WireConfig { callers: behind_a_proxy(), ..WireConfig::default() }).await;
     let headers = [
         ("cookie", "jwt=early"),
         ("x-forwarded-for", "203.0.113.7"),
@@ -153,4 +180,16 @@ async fn the_application_sees_the_opening_request() {
     assert_eq!(handshake.base_url, "https://chat.example.org");
     assert_eq!(handshake.credentials().borrow()[0].cookie.as_deref(), Some("jwt=early"));
     assert_eq!(owned.connection.auth["token"], "t");
+}
+
+#[tokio::test]
+async fn the_first_subprotocol_offered_is_chosen() {
+    let server = Server::start(WireConfig::default()).await;
+    let poller = Poller::open(&server).await;
+    let upgrade = format!("EIO=4&transport=websocket&sid={}", poller.sid);
+    for query in ["EIO=4&transport=websocket", &upgrade] {
+        // The client fails a connection whose answer has none.
+        let offered = [("sec-websocket-protocol", "chat, other")];
+        Ws::open(server.address, query, &offered).await.unwrap_or_else(|error| panic!("{query}: {error}"));
+    }
 }

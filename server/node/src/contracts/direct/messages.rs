@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use sockeye_core::{ChatError, Outgoing, conversation::ConversationId, message::Origin, user::User};
+use sockeye_core::{ChatError, Outgoing, conversation::ConversationId, message::Origin, user::Person};
 
 use super::{
     errors::Failure,
@@ -87,7 +87,7 @@ async fn send(
     Ok((StatusCode::CREATED, Json(MessageDocument::of(&message, &base_url))).into_response())
 }
 
-fn documents(users: &[User], base_url: &str) -> Response {
-    let users: Vec<_> = users.iter().map(|user| UserDocument::of(user, base_url)).collect();
-    Json(users).into_response()
+fn documents(people: &[Person], base_url: &str) -> Response {
+    let people: Vec<_> = people.iter().map(|person| UserDocument::of_another(person, base_url)).collect();
+    Json(people).into_response()
 }

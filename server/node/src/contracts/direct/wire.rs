@@ -5,7 +5,7 @@ use sockeye_core::{
     id::{MessageId, UserId},
     media::Picture,
     message::Message,
-    user::User,
+    user::{Person, User},
 };
 
 use crate::gateway::http::date::Date;
@@ -22,7 +22,7 @@ pub struct Account<'a> {
     created_at: Date,
 }
 
-/// A user as kept, without the password.
+/// A user as kept, without the password: the viewer, or somebody else as others see them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserDocument<'a> {
@@ -77,6 +77,18 @@ impl<'a> UserDocument<'a> {
             profile_pic: picture(user.picture.as_ref(), base_url),
             created_at: Date(user.created_at),
             updated_at: Date(user.updated_at),
+            version: 0,
+        }
+    }
+
+    pub fn of_another(person: &'a Person, base_url: &str) -> Self {
+        Self {
+            id: person.id,
+            email: &person.email,
+            full_name: &person.name,
+            profile_pic: picture(person.picture.as_ref(), base_url),
+            created_at: Date(person.created_at),
+            updated_at: Date(person.updated_at),
             version: 0,
         }
     }

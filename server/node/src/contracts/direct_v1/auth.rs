@@ -51,11 +51,7 @@ async fn log_in(
 
 /// Needs no log-in, and always takes the cookie away.
 async fn log_out(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
-    let ended = match gateway.token(&headers) {
-        Some(token) => gateway.chat.log_out(&token).await,
-        None => Ok(()),
-    };
-    let answer = match ended {
+    let answer = match gateway.log_out(&headers).await {
         Ok(()) => Json(json!({ "message": "User logged out successfully" })).into_response(),
         Err(error) => Failure::from(error).into_response(),
     };

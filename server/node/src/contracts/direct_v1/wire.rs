@@ -4,9 +4,10 @@
 use serde::Serialize;
 use sockeye_core::{
     id::{MessageId, UserId},
+    media::Picture,
     message::Message,
     time::Timestamp,
-    user::User,
+    user::{self, User},
 };
 
 use crate::gateway::http::date::Date;
@@ -42,7 +43,7 @@ pub struct Account<'a> {
     profile_pic: String,
 }
 
-/// One of the list of people.
+/// One of the list of people, as others see them.
 #[derive(Debug, Serialize)]
 pub struct Person<'a> {
     #[serde(rename = "_id")]
@@ -109,7 +110,7 @@ const PROVIDER: &str = "local";
 
 impl<'a> Account<'a> {
     pub fn of(user: &'a User, base_url: &str) -> Self {
-        let picture = picture(user, base_url);
+        let picture = picture(user.picture.as_ref(), base_url);
         Self {
             id: user.id,
             email: &user.email,
@@ -122,17 +123,17 @@ impl<'a> Account<'a> {
 }
 
 impl<'a> Person<'a> {
-    pub fn of(user: &'a User, base_url: &str) -> Self {
-        let Account { id, email, full_name, profile_picture, bio, profile_pic } = Account::of(user, base_url);
+    pub fn of(person: &'a user::Person, base_url: &str) -> Self {
+        let picture = picture(person.picture.as_ref(), base_url);
         Self {
-            id,
-            email,
-            full_name,
-            profile_picture,
-            bio,
+            id: person.id,
+            email: &person.email,
+            full_name: &person.name,
+            profile_picture: picture.clone(),
+            bio: &person.bio,
             o_auth_provider: PROVIDER,
             o_auth_id: "",
-            profile_pic,
+            profile_pic: picture,
         }
     }
 }
@@ -180,8 +181,8 @@ impl<'a> SocketMessage<'a> {
     }
 }
 
-fn picture(user: &User, base_url: &str) -> String {
-    user.picture.as_ref().map(|picture| picture.url(base_url)).unwrap_or_default()
+fn picture(picture: Option<&Picture>, base_url: &str) -> String {
+    picture.map(|picture| picture.url(base_url)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -190,7 +191,7 @@ mod tests {
     use sockeye_core::{
         conversation::ConversationId,
         id::ObjectId,
-        media::{ImageKind, MediaId, Picture},
+        media::{ImageKind, MediaId},
     };
 
     use super::*;
@@ -217,7 +218,17 @@ mod tests {
         let tail = r#""profilePic":"https://pictures.test/a.png""#;
         let user = user();
         assert_eq!(to_string(&Account::of(&user, "")).unwrap(), format!("{{{head},{tail}}}"));
-        assert_eq!(to_string(&Person::of(&user, "")).unwrap(), format!("{{{head},{provider},{tail}}}"));
+        let person = user::Person {
+            id: user.id,
+            name: user.name.clone(),
+            picture: user.picture.clone(),
+            bio: user.bio.clone(),
+            email: String::new(),
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        };
+        let seen = head.replace("a@b.co", "");
+        assert_eq!(to_string(&Person::of(&person, "")).unwrap(), format!("{{{seen},{provider},{tail}}}"));
         assert_eq!(
             to_string(&UserDocument::of(&user, "")).unwrap(),
             format!("{{{head},{provider},{dates},{tail}}}")

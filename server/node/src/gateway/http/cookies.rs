@@ -34,17 +34,32 @@ pub fn cleared_cookie(name: &str, rules: CookieRules) -> HeaderValue {
     render(name, "", Duration::ZERO, Timestamp::default(), rules)
 }
 
-/// `Authorization: Bearer <token>` first, else the cookie.
-pub fn token_of(headers: &HeaderMap, cookie: &str) -> Option<String> {
-    let bearer =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer_token);
-    bearer.map(str::to_owned).or_else(|| {
-        headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .find_map(|value| cookie_token(value, cookie))
-    })
+/// Tokens that are tried for one request; more of them cannot be meant.
+const TOKENS_MAX: usize = 4;
+
+/// Every token that a request shows, each once: of `Authorization: Bearer <token>` first, then of the cookie. The first need
+/// not be the one that proves something: pages send `Bearer null`, and a proxy's own log-in comes in the same header.
+pub fn tokens_of(headers: &HeaderMap, cookie: &str) -> Vec<String> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let mut tokens = Vec::new();
+    for value in headers.get_all(header::AUTHORIZATION) {
+        tokens.extend(bearer_token(&text(value)).map(str::to_owned));
+    }
+    for value in headers.get_all(header::COOKIE) {
+        tokens.extend(cookie_tokens(&text(value), cookie).map(str::to_owned));
+    }
+    each_once(tokens)
+}
+
+/// The first of equal tokens, in their order, and of all at most [`TOKENS_MAX`].
+pub fn each_once(tokens: Vec<String>) -> Vec<String> {
+    let mut known: Vec<String> = Vec::new();
+    for token in tokens {
+        if known.len() < TOKENS_MAX && !known.contains(&token) {
+            known.push(token);
+        }
+    }
+    known
 }
 
 /// The token in the value of an `Authorization` header.
@@ -53,13 +68,13 @@ pub fn bearer_token(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
-/// The token in the value of a `Cookie` header.
-pub fn cookie_token(value: &str, name: &str) -> Option<String> {
-    Cookie::split_parse(value.to_owned())
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == name)
-        .map(|cookie| cookie.value().to_owned())
-        .filter(|token| !token.is_empty())
+/// The tokens in the value of a `Cookie` header. Other cookies may hold anything, and quotes around a value are none of it.
+pub fn cookie_tokens<'a>(value: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let pairs = value.split(';').filter_map(|pair| pair.split_once('='));
+    let ours = pairs.filter(move |(key, _)| key.trim() == name).map(|(_, value)| value.trim());
+    let bare =
+        |value: &'a str| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    ours.map(bare).filter(|token| !token.is_empty())
 }
 
 fn render(
@@ -107,18 +122,49 @@ mod tests {
     }
 
     #[test]
-    fn the_bearer_token_comes_before_the_cookie() {
+    fn bearer_tokens_come_before_cookies() {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_static("a=1; jwt=from-cookie"));
-        assert_eq!(token_of(&headers, "jwt").as_deref(), Some("from-cookie"));
+        assert_eq!(tokens_of(&headers, "jwt"), ["from-cookie"]);
         headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer from-header"));
-        assert_eq!(token_of(&headers, "jwt").as_deref(), Some("from-header"));
-        assert_eq!(token_of(&HeaderMap::new(), "jwt"), None);
+        assert_eq!(tokens_of(&headers, "jwt"), ["from-header", "from-cookie"]);
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic cHJveHk6bG9naW4="));
+        assert_eq!(tokens_of(&headers, "jwt"), ["from-cookie"]);
+        assert!(tokens_of(&HeaderMap::new(), "jwt").is_empty());
     }
 
     #[test]
-    fn an_empty_cookie_is_no_token() {
-        assert_eq!(cookie_token("jwt=", "jwt"), None);
-        assert_eq!(cookie_token("other=1", "jwt"), None);
+    fn foreign_bytes_beside_a_token_do_not_hide_it() {
+        for cookie in [
+            &b"theme=caf\xe9; jwt=good"[..],
+            b"jwt=good; theme=\xff\xfe",
+            b"\xff=1;jwt=good",
+            "thème=café; jwt=good".as_bytes(),
+            b"a; =; jwt=\"good\"",
+            b"jwt=; jwt=good",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(header::COOKIE, HeaderValue::from_bytes(b"x=\xe9").unwrap());
+            headers.append(header::COOKIE, HeaderValue::from_bytes(cookie).unwrap());
+            headers.append(header::AUTHORIZATION, HeaderValue::from_bytes(b"Bearer caf\xe9").unwrap());
+            let tokens = tokens_of(&headers, "jwt");
+            assert_eq!(tokens.last().map(String::as_str), Some("good"), "{cookie:?}: {tokens:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_cookie_of_that_name_is_a_token() {
+        for cookie in ["jwt=", "jwt=\"\"", "other=1", "xjwt=1", "JWT=1", "jwt", "a=jwt=1"] {
+            assert_eq!(cookie_tokens(cookie, "jwt").next(), None, "{cookie}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_tokens_is_bounded() {
+        let many: String = (0..100).map(|n| format!("jwt={n};")).collect();
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_str(&many).unwrap());
+        assert_eq!(tokens_of(&headers, "jwt"), ["0", "1", "2", "3"]);
+        assert_eq!(each_once(["a", "b", "a"].map(str::to_owned).into()), ["a", "b"]);
     }
 }

@@ -1,20 +1,20 @@
 //! Who may call us from another origin. Every answer carries the headers, errors too: without them a page sees no answer
 //! at all (contracts, "CORS").
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{extract::Request, middleware::Next, response::Response};
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use super::origin::Trust;
+
 /// How long browsers may remember a preflight's answer.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Exactly the given origins, with credentials; any requested header.
-pub(super) fn layer(origins: Vec<String>) -> CorsLayer {
-    let allowed = move |origin: &HeaderValue, _: &Parts| {
-        origin.to_str().is_ok_and(|origin| origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)))
-    };
+/// Exactly the origins of our pages, with credentials; any requested header.
+pub(super) fn layer(trust: Arc<Trust>) -> CorsLayer {
+    let allowed = move |origin: &HeaderValue, _: &Parts| trust.is_listed(origin.as_bytes());
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
         .allow_credentials(true)

@@ -12,6 +12,7 @@ mod measure;
 mod media;
 pub mod origin;
 pub mod page;
+pub mod proxies;
 pub mod reply;
 mod request_log;
 mod static_files;
@@ -40,9 +41,7 @@ pub struct HttpParts {
     pub health: Router,
     /// `/metrics`.
     pub metrics: Router,
-    pub trust: Trust,
-    /// Origins of pages that may call us with cookies.
-    pub origins: Vec<String>,
+    pub trust: Arc<Trust>,
     pub static_dir: Option<PathBuf>,
     pub body_bytes_max: usize,
     pub request_timeout: Duration,
@@ -54,7 +53,7 @@ const DRAIN_FACTOR: usize = 4;
 
 /// The whole HTTP service. Layers are listed from the inside out.
 pub fn router(parts: HttpParts) -> Router {
-    let HttpParts { gateway, contract, wire, health, metrics, trust, origins, .. } = parts;
+    let HttpParts { gateway, contract, wire, health, metrics, trust, .. } = parts;
     let api = gateway.limits.around_requests(contract.routes(gateway.clone()).merge(metrics));
     let pages = match &parts.static_dir {
         Some(dir) => static_files::routes(dir),
@@ -62,18 +61,20 @@ pub fn router(parts: HttpParts) -> Router {
     };
     api.merge(media::routes(gateway))
         .merge(health)
-        .fallback_service(pages)
         .layer(CompressionLayer::new())
+        // Files are compressed once, not for every request.
+        .fallback_service(pages)
         .layer(DefaultBodyLimit::max(parts.body_bytes_max))
+        .layer(from_fn_with_state(trust.clone(), origin::guard))
         .layer(from_fn_with_state(parts.body_bytes_max.saturating_mul(DRAIN_FACTOR), unread::drain))
         .layer(from_fn_with_state(parts.request_timeout, in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(measure::measure))
         .layer(wire.layer())
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::new(trust), mark))
+        .layer(from_fn_with_state(trust.clone(), mark))
         .layer(from_fn_with_state(parts.production, headers::add))
-        .layer(cors::layer(origins))
+        .layer(cors::layer(trust))
         .layer(from_fn(cors::preflight_without_content))
         .layer(from_fn(request_log::log))
 }

@@ -1,6 +1,8 @@
 //! What an operator can set about the wire. Defaults are those of the Node server (engine.io 6, socket.io 4).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use super::callers::{Anybody, Callers};
 
 /// The settings of one [`Wire`](super::Wire).
 #[derive(Debug, Clone)]
@@ -28,12 +30,10 @@ pub struct WireConfig {
     pub inbound_queue_len_max: usize,
     /// A WebSocket whose peer accepts no byte for this long, while there is something to send, is closed.
     pub write_stall_after: Duration,
-    /// Which pages may open WebSockets (CORS does not cover them).
-    pub origins: OriginPolicy,
+    /// Where requests come from, and which pages may send them.
+    pub callers: Arc<dyn Callers>,
     /// Sessions one client address may hold at once.
     pub connections_per_address_max: usize,
-    /// How many proxies in front are trusted to have written `X-Forwarded-*`, counted from this server.
-    pub trusted_proxy_hops: usize,
     /// Namespaces clients may join; any other is refused with "Invalid namespace".
     pub namespaces: Vec<String>,
 }
@@ -52,9 +52,8 @@ impl Default for WireConfig {
             outbound_queue_len_max: 1024,
             inbound_queue_len_max: 256,
             write_stall_after: Duration::from_secs(10),
-            origins: OriginPolicy::Any,
+            callers: Arc::new(Anybody),
             connections_per_address_max: 1000,
-            trusted_proxy_hops: 0,
             namespaces: vec!["/".into()],
         }
     }
@@ -116,49 +115,5 @@ pub struct Transports {
 impl Default for Transports {
     fn default() -> Self {
         Self { polling: true, websocket: true }
-    }
-}
-
-/// Which `Origin` a WebSocket request may carry. A request without one (no browser) and one whose origin's
-/// host is the `Host` it was sent to are always allowed.
-#[derive(Debug, Clone)]
-pub enum OriginPolicy {
-    /// Any page.
-    Any,
-    /// These origins, as browsers send them: `https://app.example.org`.
-    List(Vec<String>),
-}
-
-impl OriginPolicy {
-    pub(crate) fn allows(&self, origin: Option<&str>, host: Option<&str>) -> bool {
-        let Some(origin) = origin else { return true };
-        match self {
-            Self::Any => true,
-            Self::List(allowed) => {
-                let origin = origin.trim_end_matches('/');
-                let same_origin = origin
-                    .split_once("://")
-                    .zip(host)
-                    .is_some_and(|((_, authority), host)| authority.eq_ignore_ascii_case(host));
-                same_origin
-                    || allowed.iter().any(|one| one.trim_end_matches('/').eq_ignore_ascii_case(origin))
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origins_are_compared_whole() {
-        let policy = OriginPolicy::List(vec!["https://app.example.org".into()]);
-        assert!(policy.allows(Some("https://app.example.org"), Some("api.example.org")));
-        assert!(policy.allows(None, Some("api.example.org")));
-        assert!(policy.allows(Some("http://api.example.org:5000"), Some("api.example.org:5000")));
-        assert!(!policy.allows(Some("https://app.example.org.evil"), Some("api.example.org")));
-        assert!(!policy.allows(Some("http://app.example.org"), Some("api.example.org")));
-        assert!(!policy.allows(Some("null"), Some("api.example.org")));
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, Service};
 
@@ -24,7 +24,7 @@ use super::{
     bundle,
     config::WireConfig,
     engine::{Engine, Requests, TowerEngine},
-    handshake::{self, Handshake},
+    handshake::Handshake,
     meters::ending,
     polling,
     query::{Eio, EngineQuery, TransportName},
@@ -162,7 +162,7 @@ impl Gate {
             if query.eio.unwrap_or(Eio::V3) != session.eio {
                 return Err(RequestError::BadRequest.into());
             }
-            self.verify_origin(request, upgrade)?;
+            self.verify_page(request)?;
             return Ok(Verified::Known(session));
         }
         if request.method() != Method::GET {
@@ -171,7 +171,7 @@ impl Gate {
         if (transport == TransportName::Websocket) != upgrade {
             return Err(RequestError::BadRequest.into());
         }
-        self.verify_origin(request, upgrade)?;
+        self.verify_page(request)?;
         let eio = match query.eio {
             Some(Eio::V3) if !self.config.allow_eio3 => None,
             eio => eio,
@@ -180,7 +180,7 @@ impl Gate {
         if self.draining.load(Ordering::Acquire) {
             return Err(Refused::Draining);
         }
-        let address = self.peer_address(request);
+        let address = self.config.callers.address(request.headers(), request.extensions());
         let slot = self
             .registry
             .claim_address(address, self.config.connections_per_address_max)
@@ -188,15 +188,9 @@ impl Gate {
         Ok(Verified::New { eio, slot })
     }
 
-    fn verify_origin(&self, request: &Request<Body>, upgrade: bool) -> Result<(), RequestError> {
-        let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("null"));
-        let allowed = !upgrade || self.config.origins.allows(text(header::ORIGIN), text(header::HOST));
+    fn verify_page(&self, request: &Request<Body>) -> Result<(), RequestError> {
+        let allowed = self.config.callers.may_call(request.headers(), request.extensions());
         if allowed { Ok(()) } else { Err(RequestError::Forbidden) }
-    }
-
-    fn peer_address(&self, request: &Request<Body>) -> std::net::IpAddr {
-        let hops = self.config.trusted_proxy_hops;
-        handshake::peer_address(request.headers(), request.extensions(), hops)
     }
 
     /// Opens a session in the engine. Every session starts as a polling one: that way the engine's quirks
@@ -209,11 +203,13 @@ impl Gate {
         transport: TransportName,
         slot: AddressSlot,
     ) -> Result<Arc<Session>, Answer> {
-        let hops = self.config.trusted_proxy_hops;
-        let address = handshake::peer_address(&parts.headers, &parts.extensions, hops);
+        let callers = &self.config.callers;
+        let address = callers.address(&parts.headers, &parts.extensions);
+        let base_url = callers.base_url(&parts.headers, &parts.extensions);
         let may_upgrade = transport == TransportName::Polling && self.config.transports.websocket;
         let (base64_only, parameters) = (query.base64_only, query.parameters);
-        let handshake = Handshake::new(parts, parameters, eio.number(), address, hops, may_upgrade);
+        let handshake =
+            Handshake::new(&parts.headers, parameters, eio.number(), address, base_url, may_upgrade);
         let bounds = Bounds {
             linger: self.config.write_stall_after,
             inbound_queue_len_max: self.config.inbound_queue_len_max,

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -157,7 +157,17 @@ fn switch_protocols(request: &mut Request<Body>) -> Option<(Answer, OnUpgrade)> 
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = first_subprotocol(request.headers()) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
     Some((answer, hyper::upgrade::on(request)))
+}
+
+/// A browser that offers some fails the connection when none is chosen. As on the Node server, the first one is.
+fn first_subprotocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.as_bytes();
+    let first = offered.split(|&byte| byte == b',').next()?.trim_ascii();
+    HeaderValue::from_bytes(first).ok().filter(|first| !first.is_empty())
 }
 
 async fn when_upgraded(upgraded: OnUpgrade) -> Option<TokioIo<Upgraded>> {
