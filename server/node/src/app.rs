@@ -22,7 +22,7 @@ use crate::{
     config::{Config, ContractName, Role, TrustQueryUser},
     contracts::{direct::Direct, direct_v1::DirectV1},
     gateway::{
-        Gateway,
+        Bodies, Gateway,
         connection::Connections,
         contract::Contract,
         delivery::Delivery,
@@ -147,7 +147,6 @@ async fn serve(
         trust: Trust { proxy_hops: config.http.proxy_hops, public_url: config.http.public_url.clone() },
         origins: config.http.origins.clone(),
         static_dir: config.http.static_dir.clone(),
-        body_bytes_max: config.limits.body_bytes_max(),
         request_timeout: Duration::from_millis(config.http.request_timeout_ms),
         production: config.production,
     });
@@ -190,6 +189,7 @@ fn bounds(config: &Config) -> Bounds {
         image_bytes_max: limits.media_bytes_max,
         history_len_max: limits.history_len_max,
         people_len_max: limits.people_len_max,
+        answer_bytes_max: limits.answer_bytes_max,
         resume_len_max: limits.recovery_len_max,
         ..Bounds::default()
     }
@@ -213,6 +213,7 @@ fn gateway(
             requests: rule(&config.limits.requests),
             sign_in: rule(&config.limits.sign_in),
         },
+        bodies: Bodies::new(config.limits.body_bytes_max(), config.limits.bodies_bytes_max),
         public_url: config.http.public_url.clone(),
     }
 }

@@ -12,6 +12,7 @@ mod measure;
 mod media;
 pub mod origin;
 pub mod page;
+mod paths;
 pub mod reply;
 mod request_log;
 mod static_files;
@@ -21,7 +22,7 @@ use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
@@ -44,13 +45,9 @@ pub struct HttpParts {
     /// Origins of pages that may call us with cookies.
     pub origins: Vec<String>,
     pub static_dir: Option<PathBuf>,
-    pub body_bytes_max: usize,
     pub request_timeout: Duration,
     pub production: bool,
 }
-
-/// A body that is refused is read up to this many times the largest one accepted.
-const DRAIN_FACTOR: usize = 4;
 
 /// The whole HTTP service. Layers are listed from the inside out.
 pub fn router(parts: HttpParts) -> Router {
@@ -60,12 +57,13 @@ pub fn router(parts: HttpParts) -> Router {
         Some(dir) => static_files::routes(dir),
         None => landing::routes(contract.profile()),
     };
-    api.merge(media::routes(gateway))
+    let known = contract.profile().routes;
+    let router = api
+        .merge(media::routes(gateway))
         .merge(health)
         .fallback_service(pages)
         .layer(CompressionLayer::new())
-        .layer(DefaultBodyLimit::max(parts.body_bytes_max))
-        .layer(from_fn_with_state(parts.body_bytes_max.saturating_mul(DRAIN_FACTOR), unread::drain))
+        .layer(from_fn(unread::drain))
         .layer(from_fn_with_state(parts.request_timeout, in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(measure::measure))
@@ -75,7 +73,8 @@ pub fn router(parts: HttpParts) -> Router {
         .layer(from_fn_with_state(parts.production, headers::add))
         .layer(cors::layer(origins))
         .layer(from_fn(cors::preflight_without_content))
-        .layer(from_fn(request_log::log))
+        .layer(from_fn(request_log::log));
+    paths::as_express(router, known)
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

@@ -42,6 +42,7 @@ pub use gate::{Gate, WireLayer, WireService};
 pub use handshake::{Credentials, Handshake};
 pub(crate) use handshake::{base_url, peer_address};
 pub use lenient::Malformed;
+pub(crate) use lenient::parse_string;
 pub use outbox::{Ack, AckError, EmitError, Outbox, Payload};
 pub use shared::SharedEvent;
 pub use stream::WireStream;
