@@ -10,6 +10,7 @@ pub mod id;
 pub mod limits;
 pub mod media;
 pub mod message;
+pub mod portion;
 pub mod ports;
 pub mod position;
 pub mod presence;

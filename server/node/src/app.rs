@@ -22,7 +22,7 @@ use crate::{
     config::{Config, ContractName, Role, TrustQueryUser},
     contracts::{direct::Direct, direct_v1::DirectV1},
     gateway::{
-        Gateway,
+        Bodies, Gateway,
         connection::Connections,
         contract::Contract,
         delivery::Delivery,
@@ -149,7 +149,6 @@ async fn serve(
         metrics: ops::metrics_route(metrics),
         trust,
         static_dir: config.http.static_dir.clone(),
-        body_bytes_max: config.limits.body_bytes_max(),
         request_timeout: Duration::from_millis(config.http.request_timeout_ms),
         production: config.production,
     });
@@ -192,6 +191,7 @@ fn bounds(config: &Config) -> Bounds {
         image_bytes_max: limits.media_bytes_max,
         history_len_max: limits.history_len_max,
         people_len_max: limits.people_len_max,
+        answer_bytes_max: limits.answer_bytes_max,
         resume_len_max: limits.recovery_len_max,
         shows_emails: config.auth.show_emails,
         ..Bounds::default()
@@ -216,6 +216,7 @@ fn gateway(
             requests: rule(&config.limits.requests),
             sign_in: rule(&config.limits.sign_in),
         },
+        bodies: Bodies::new(config.limits.body_bytes_max(), config.limits.bodies_bytes_max),
         public_url: config.http.public_url.clone(),
     }
 }

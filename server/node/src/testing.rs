@@ -1,8 +1,11 @@
 //! A chat on the local adapters and a browser-like client of its routes, for the tests of this crate.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use ::http::{HeaderMap, Request, StatusCode, header};
@@ -30,7 +33,7 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use crate::gateway::{
-    Gateway,
+    Bodies, Gateway,
     contract::{Contract, Profile},
     http::{cookies::CookieRules, limits::AddressLimits, origin::ClientAddress},
 };
@@ -71,6 +74,7 @@ impl TestChat {
             profile: Arc::new(contract.profile()),
             cookies: CookieRules { secure: false, same_site: SameSite::Strict },
             limits,
+            bodies: Bodies::new(10_000_000, 64_000_000),
             public_url: None,
         };
         let routes = contract.routes(gateway.clone());
@@ -138,6 +142,23 @@ impl Browser {
         });
         let status: StatusCode = head.status;
         Answer { status: status.as_u16(), headers: head.headers, body }
+    }
+}
+
+/// Holds a contract to its table of routes: what is served is in it, and the other way round.
+pub async fn routes_are_those_of_the_table(contract: &dyn Contract) {
+    let chat = TestChat::serving(contract).await;
+    let table = contract.profile().routes;
+    // The router tells nobody its paths, but prints them.
+    let printed = format!("{:?}", chat.routes);
+    let served = printed.split('"').filter(|text| text.starts_with("/api/") && !text.contains("{*"));
+    let served: BTreeSet<&str> = served.filter(|path| *path != "/api/").collect();
+    let listed: BTreeSet<&str> = table.iter().map(|(_, path)| *path).collect();
+    assert_eq!(served, listed);
+    for (method, path) in table {
+        let path = path.replace("{id}", "0123456789abcdef01234567");
+        let answer = chat.browser().ask(method, &path, String::new()).await;
+        assert!(!matches!(answer.status, 404 | 405), "{method} {path}: {answer:?}");
     }
 }
 

@@ -106,7 +106,6 @@ async fn bodies_that_are_no_objects_get_a_clear_answer() {
         b"\"x\"".into(),
         b"{".into(),
         b"{}{}".into(),
-        b"{\"email\":\"\\ud800\",\"text\":\"\\ud800\"}".into(),
         b"\xff\xfe\x00{\"email\"".into(),
         [b"{\"text\":\"".as_slice(), b"\xc3\x28", b"\"}"].concat(),
         [b"{\"email\":\"".as_slice(), b"\xf0\x28\x8c\x28", b"\",\"password\":\"123456\"}"].concat(),
@@ -134,11 +133,16 @@ async fn a_body_that_is_too_large_is_413_and_a_page_can_read_why() {
         Server::with(&[("SOCKEYE_MEDIA_MAX_BYTES", "1000"), ("CORS_ORIGINS", "http://app.example.org")])
             .await;
     let ann = server.person("ann").await;
-    let huge = format!("{{\"text\":\"{}\"}}", "x".repeat(11_000_000));
+    let body = |len| format!("{{\"text\":\"{}\"}}", "x".repeat(len));
     for route in routes(server.contract, &ann) {
+        // What a page might send by mistake: of what is far larger than its route takes, the rest is not read.
+        let takes_pictures = !matches!(route.path.rsplit('/').next(), Some("signup" | "login"));
+        let huge = body(if takes_pictures { 11_000_000 } else { 500_000 });
         let http = reqwest::Client::new();
         let request = http.request(route.method, server.url(&route.path)).header("cookie", ann.cookie());
-        let answer = request.header("origin", "http://app.example.org").body(huge.clone()).send().await;
+        let request =
+            request.header("origin", "http://app.example.org").header("content-type", "application/json");
+        let answer = request.body(huge).send().await;
         let answer = answer.unwrap_or_else(|error| panic!("{}: {error:?}", route.path));
         assert_eq!(answer.status(), 413, "{}", route.path);
         assert_eq!(answer.headers()["access-control-allow-origin"], "http://app.example.org");
@@ -377,8 +381,9 @@ async fn guessing_passwords_is_limited_per_address() {
         let request = http.expect("a client").post(server.url(&ann.contract.auth("login")));
         let body = json!({ "email": ann.email, "password": "a guess" }).to_string();
         async move {
-            let answer =
-                request.header("x-forwarded-for", forwarded).body(body).send().await.expect("an answer");
+            let request =
+                request.header("x-forwarded-for", forwarded).header("content-type", "application/json");
+            let answer = request.body(body).send().await.expect("an answer");
             (answer.status().as_u16(), answer.headers().contains_key("retry-after"))
         }
     };

@@ -5,6 +5,7 @@ use crate::{
     id::{GroupId, MessageId, UserId},
     media::Picture,
     message::{Entry, Message},
+    portion::Portion,
     position::Cursor,
     session::SessionId,
     time::Timestamp,
@@ -33,16 +34,31 @@ pub trait Users: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<User>, StoreError>;
 
-    /// Everybody but `except`, in order of their ids (which rise with time: the order in which they signed up), from after `after` on, at most `len_max`.
+    /// Everybody but `except`, in order of their ids (which rise with time: the order in which they signed up), from after `after` on.
+    async fn people_within(
+        &self,
+        except: UserId,
+        after: Option<UserId>,
+        portion: Portion,
+    ) -> Result<Vec<User>, StoreError>;
+
+    /// The others with whom `user` has exchanged messages directly, latest exchange first.
+    async fn partners_within(&self, user: UserId, portion: Portion) -> Result<Vec<User>, StoreError>;
+
+    /// [`Users::people_within`], however large they are.
     async fn people(
         &self,
         except: UserId,
         after: Option<UserId>,
         len_max: usize,
-    ) -> Result<Vec<User>, StoreError>;
+    ) -> Result<Vec<User>, StoreError> {
+        self.people_within(except, after, Portion::of_len(len_max)).await
+    }
 
-    /// The others with whom `user` has exchanged messages directly, latest exchange first, at most `len_max`.
-    async fn partners(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError>;
+    /// [`Users::partners_within`], however large they are.
+    async fn partners(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError> {
+        self.partners_within(user, Portion::of_len(len_max)).await
+    }
 }
 
 #[async_trait]
@@ -60,14 +76,24 @@ pub trait Messages: Send + Sync {
 
     async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError>;
 
-    /// The latest `len_max` messages of a conversation, or the latest before message `before`; oldest first, in log order.
-    /// Nothing is before a message that is not in the conversation.
+    /// The latest messages of a conversation, or the latest before message `before`; oldest first, in log order. Where the
+    /// portion ends, the oldest are missing. Nothing is before a message that is not in the conversation.
+    async fn history_within(
+        &self,
+        conversation: &ConversationId,
+        before: Option<MessageId>,
+        portion: Portion,
+    ) -> Result<Vec<Message>, StoreError>;
+
+    /// [`Messages::history_within`], however large they are.
     async fn history(
         &self,
         conversation: &ConversationId,
         before: Option<MessageId>,
         len_max: usize,
-    ) -> Result<Vec<Message>, StoreError>;
+    ) -> Result<Vec<Message>, StoreError> {
+        self.history_within(conversation, before, Portion::of_len(len_max)).await
+    }
 
     /// Stored entries of conversations with `user` as a member (own messages too), after `after`, in log order, at most
     /// `len_max`. A partition that `after` does not name counts from its beginning.

@@ -32,6 +32,8 @@ pub struct Bounds {
     pub history_len_max: usize,
     /// People in one answer.
     pub people_len_max: usize,
+    /// Bytes of messages or people in one answer, as JSON; the one that reaches it is the last.
+    pub answer_bytes_max: usize,
     /// Missed messages replayed to a device that returns; beyond, it must read the history.
     pub resume_len_max: usize,
     /// Bytes of a client's own name for a message.
@@ -47,6 +49,7 @@ impl Default for Bounds {
             image_bytes_max: 5_000_000,
             history_len_max: 1_000,
             people_len_max: 10_000,
+            answer_bytes_max: 4_000_000,
             resume_len_max: 1_000,
             client_id_bytes_max: 128,
             shows_emails: false,

@@ -3,6 +3,7 @@ use crate::{
     conversation::ConversationId,
     id::{MessageId, UserId},
     message::Message,
+    portion::Portion,
 };
 
 /// Which part of a conversation.
@@ -10,7 +11,7 @@ use crate::{
 pub struct HistoryPage {
     /// Only what came before this message.
     pub before: Option<MessageId>,
-    /// At most this many; never more than [`crate::Bounds::history_len_max`].
+    /// At most this many; never more than [`crate::Bounds::history_len_max`] and [`crate::Bounds::answer_bytes_max`].
     pub len_max: Option<usize>,
 }
 
@@ -30,6 +31,7 @@ impl Chat {
         let end = self.ports.log.end().await?;
         self.ports.store.wait_stored(&end).await?;
         let len_max = page.len_max.unwrap_or(usize::MAX).min(self.bounds.history_len_max);
-        Ok(self.ports.store.history(&conversation, page.before, len_max).await?)
+        let portion = Portion { len_max, bytes_max: self.bounds.answer_bytes_max };
+        Ok(self.ports.store.history_within(&conversation, page.before, portion).await?)
     }
 }

@@ -18,10 +18,16 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// `SOCKEYE_TEXT_CHARS_MAX`: characters in a message. Default 10,000.
     pub text_chars_max: usize,
-    /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture. Default 5,000,000; JSON bodies may be half as large again, and 10 MB in any case.
+    /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture. Default 5,000,000; JSON bodies with one may be half as large again, and 10 MB in any case; others 16 KiB.
     pub media_bytes_max: usize,
+    /// `SOCKEYE_BODIES_BYTES_MAX`: bytes of request bodies under way at once, of all clients; beyond, 503. Default
+    /// 67,108,864 (64 MiB); one picture fits in any case.
+    pub bodies_bytes_max: usize,
     /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer. Default 1000.
     pub history_len_max: usize,
+    /// `SOCKEYE_ANSWER_BYTES_MAX`: bytes of messages or people in one answer, which ends with the one that reaches it. Default
+    /// 4,000,000.
+    pub answer_bytes_max: usize,
     /// `SOCKEYE_PEOPLE_LEN_MAX`: people in one answer. Default 10,000.
     pub people_len_max: usize,
     /// `SOCKEYE_RECOVERY_LEN_MAX`: missed messages replayed to a returning client. Default 1000.
@@ -40,7 +46,9 @@ impl Limits {
             connections_per_address_max: settings.parse("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", 5_000),
             text_chars_max: settings.parse("SOCKEYE_TEXT_CHARS_MAX", 10_000),
             media_bytes_max: settings.parse("SOCKEYE_MEDIA_MAX_BYTES", 5_000_000),
+            bodies_bytes_max: settings.parse("SOCKEYE_BODIES_BYTES_MAX", 64 * 1024 * 1024),
             history_len_max: settings.parse("SOCKEYE_HISTORY_LEN_MAX", 1_000),
+            answer_bytes_max: settings.parse("SOCKEYE_ANSWER_BYTES_MAX", 4_000_000),
             people_len_max: settings.parse("SOCKEYE_PEOPLE_LEN_MAX", 10_000),
             recovery_len_max: settings.parse("SOCKEYE_RECOVERY_LEN_MAX", 1_000),
         }

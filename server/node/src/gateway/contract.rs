@@ -29,6 +29,8 @@ pub struct Profile {
     pub allow_eio3: bool,
     pub ping_interval_ms: u64,
     pub ping_timeout_ms: u64,
+    /// The REST routes, method and path, in the order in which they are tried: `{name}` stands for any part of a path.
+    pub routes: &'static [(&'static str, &'static str)],
     /// The events that clients send, and that they are sent: what is counted by name.
     pub client_events: &'static [&'static str],
     pub server_events: &'static [&'static str],
@@ -38,7 +40,7 @@ pub struct Profile {
 pub trait Contract: Send + Sync + 'static {
     fn profile(&self) -> Profile;
 
-    /// The REST routes. State, body bounds, CORS, limits per address and security headers are around them already.
+    /// The REST routes: those of [`Profile::routes`]. State, CORS, limits per address and security headers are around them already.
     fn routes(&self, gateway: Gateway) -> Router;
 
     /// Who a connecting client says it is, before any proof.

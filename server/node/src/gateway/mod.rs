@@ -5,6 +5,7 @@ pub mod announcement;
 pub mod connection;
 pub mod contract;
 pub mod delivery;
+pub mod fields;
 pub mod http;
 pub mod hub;
 pub mod identity;
@@ -18,12 +19,19 @@ use std::sync::Arc;
 use ::http::{HeaderMap, HeaderValue};
 use sockeye_core::{Chat, ChatError, SignedIn, session::Session, user::User};
 
-pub use self::http::{body::JsonObject, origin::BaseUrl, reply};
 use self::{
     contract::Profile,
     http::{
         cookies::{self, CookieRules},
         limits::AddressLimits,
+    },
+};
+pub use self::{
+    fields::Fields,
+    http::{
+        body::{Bodies, JsonBody, Unreadable},
+        origin::BaseUrl,
+        reply,
     },
 };
 
@@ -34,6 +42,7 @@ pub struct Gateway {
     pub(crate) profile: Arc<Profile>,
     pub(crate) cookies: CookieRules,
     pub(crate) limits: AddressLimits,
+    pub(crate) bodies: Bodies,
     pub(crate) public_url: Option<String>,
 }
 

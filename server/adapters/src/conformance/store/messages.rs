@@ -7,6 +7,7 @@ use sockeye_core::{
     id::MessageId,
     media::{ImageKind, MediaId, Picture},
     message::{Entry, Message, Origin},
+    portion::Portion,
     ports::Store,
     position::{Cursor, Position},
 };
@@ -83,6 +84,31 @@ pub async fn history_comes_in_pages_from_the_latest_on(fixture: &impl Fixture<An
     assert_eq!(history(&*store, None, usize::MAX).await, [10, 9, 8, 7, 6, 5]);
     assert!(history(&*store, Some(99), 3).await.is_empty(), "nothing is before a message that is not there");
     assert!(history(&*store, Some(50), 3).await.is_empty(), "nor before one of another conversation");
+}
+
+/// Whole messages, at least one, and the next page goes on where this one ended.
+pub async fn a_page_of_history_ends_at_a_number_of_bytes(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    let sized = |n: u64, len: usize| {
+        let mut entry = at(0, n, record(n, 1 + n % 2, 2 - n % 2));
+        entry.record.message.text = "x".repeat(len);
+        entry
+    };
+    // Bytes at which an answer ends are counted from the latest: 30,000, 10, 20,000, 10, 10.
+    let entries = [sized(1, 10), sized(2, 10), sized(3, 20_000), sized(4, 10), sized(5, 30_000)];
+    store_all(&*store, &entries).await.expect("store");
+    let conversation = ConversationId::direct(user_id(1), user_id(2));
+    let page = async |before: Option<u64>, len_max, bytes_max| {
+        let portion = Portion { len_max, bytes_max };
+        let before = before.map(message_id);
+        numbers(&store.history_within(&conversation, before, portion).await.expect("history"))
+    };
+    assert_eq!(page(None, 10, 1).await, [5], "at least one");
+    assert_eq!(page(None, 10, 30_000).await, [5]);
+    assert_eq!(page(None, 10, 40_000).await, [3, 4, 5], "the one that reaches the bound is in it");
+    assert_eq!(page(Some(3), 10, 40_000).await, [1, 2]);
+    assert_eq!(page(None, 2, 40_000).await, [4, 5]);
+    assert_eq!(page(None, 10, 1_000_000).await, [1, 2, 3, 4, 5]);
 }
 
 pub async fn history_is_of_one_conversation(fixture: &impl Fixture<AnyStore>) {

@@ -26,6 +26,7 @@ macro_rules! store_suite {
                     people_come_in_the_order_in_which_they_signed_up,
                     people_come_in_pages,
                     partners_come_latest_exchange_first,
+                    people_end_at_a_number_of_bytes,
                     users_survive_a_restart,
                 ]
             );
@@ -40,6 +41,7 @@ macro_rules! store_suite {
                     a_message_is_stored_once_and_stays_as_it_was,
                     history_is_in_log_order,
                     history_comes_in_pages_from_the_latest_on,
+                    a_page_of_history_ends_at_a_number_of_bytes,
                     history_is_of_one_conversation,
                     the_inbox_has_the_members_entries_in_log_order,
                     the_inbox_starts_after_the_cursor_in_each_partition,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sockeye_core::{
     media::{ImageKind, MediaId, Picture},
+    portion::Portion,
     ports::{Store, StoreError},
     user::User,
 };
@@ -133,6 +134,31 @@ pub async fn partners_come_latest_exchange_first(fixture: &impl Fixture<AnyStore
     assert_eq!(partners(1, 2).await, [2, 4]);
     assert_eq!(partners(2, 10).await, [5, 1]);
     assert!(partners(6, 10).await.is_empty());
+}
+
+/// Of people and of partners: whole ones, at least one.
+pub async fn people_end_at_a_number_of_bytes(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    for number in 1..=5 {
+        let bio = "x".repeat(if number == 2 { 20_000 } else { 10 });
+        store.insert_user(&User { bio, ..user(number) }).await.expect("insert");
+    }
+    let exchange: Vec<_> = (2..=5).map(|n| at(0, 5 - n, record(10 + n, 1, n))).collect();
+    store_all(&*store, &exchange).await.expect("store");
+    let within = |bytes_max| Portion { len_max: 10, bytes_max };
+    let people = async |after: Option<u64>, bytes_max| {
+        let after = after.map(user_id);
+        numbers(&store.people_within(user_id(1), after, within(bytes_max)).await.expect("people"))
+    };
+    assert_eq!(people(None, 1).await, [2]);
+    assert_eq!(people(None, 20_000).await, [2], "the one that reaches the bound is the last");
+    assert_eq!(people(Some(2), 20_000).await, [3, 4, 5]);
+    let partners = async |bytes_max| {
+        numbers(&store.partners_within(user_id(1), within(bytes_max)).await.expect("partners"))
+    };
+    assert_eq!(partners(1).await, [2]);
+    assert_eq!(partners(20_000).await, [2]);
+    assert_eq!(partners(1_000_000).await, [2, 3, 4, 5]);
 }
 
 pub async fn users_survive_a_restart(fixture: &impl Fixture<AnyStore>) {

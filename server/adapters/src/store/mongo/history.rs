@@ -5,7 +5,6 @@
 //! The index is named in the query: given the choice, the server takes `sockeye_received` for one direction, which is not
 //! in the order that is asked for, and sorts.
 
-use futures_util::TryStreamExt;
 use mongodb::{
     bson::{Bson, DateTime, Document, doc},
     options::{FindOptions, Hint},
@@ -14,6 +13,7 @@ use sockeye_core::{
     conversation::ConversationId,
     id::{MessageId, UserId},
     message::Message,
+    portion::Portion,
     ports::StoreError,
     time::Timestamp,
 };
@@ -33,9 +33,9 @@ impl MongoStore {
         &self,
         conversation: &ConversationId,
         before: Option<MessageId>,
-        len_max: usize,
+        portion: Portion,
     ) -> Result<Vec<Message>, StoreError> {
-        if len_max == 0 {
+        if portion.len_max == 0 {
             return Ok(vec![]);
         }
         let moment = self.progress.known().moment.clone();
@@ -60,13 +60,23 @@ impl MongoStore {
             }
         };
         let (ours, old) = tokio::try_join!(
-            self.latest(ours, doc! { "sockeye.order": -1 }, hint.clone(), len_max, moment.as_ref()),
-            self.latest(old, doc! { "createdAt": -1, "_id": -1 }, hint.clone(), len_max, moment.as_ref()),
+            self.latest(ours, doc! { "sockeye.order": -1 }, hint.clone(), portion, moment.as_ref()),
+            self.latest(old, doc! { "createdAt": -1, "_id": -1 }, hint.clone(), portion, moment.as_ref()),
         )?;
         let mut latest: Vec<Placed> = ours.into_iter().chain(old).collect();
         latest.sort_by_key(|placed| std::cmp::Reverse(placed.place));
-        latest.truncate(len_max);
-        Ok(latest.into_iter().rev().map(|placed| placed.message).collect())
+        // Each of the two lists ends where it alone fills the portion: up to the end of the whole, none has a hole.
+        let mut filling = portion.filling();
+        let mut messages = vec![];
+        for message in latest.into_iter().map(|placed| placed.message) {
+            if filling.is_full() {
+                break;
+            }
+            filling.add(message.answer_bytes());
+            messages.push(message);
+        }
+        messages.reverse();
+        Ok(messages)
     }
 
     async fn place_in(
@@ -76,18 +86,18 @@ impl MongoStore {
         moment: Option<&Moment>,
     ) -> Result<Option<Place>, StoreError> {
         let by_id = Some(vec![doc! { "_id": oid(id.0) }]);
-        let found = self.latest(by_id, doc! { "_id": -1 }, None, 1, moment).await?;
+        let found = self.latest(by_id, doc! { "_id": -1 }, None, Portion::of_len(1), moment).await?;
         let of_it = |placed: &Placed| placed.message.conversation == *conversation;
         Ok(found.into_iter().find(of_it).map(|placed| placed.place))
     }
 
-    /// The last `len_max` of the messages that any of these finds.
+    /// The last of the messages that any of these finds.
     async fn latest(
         &self,
         filters: Option<Vec<Document>>,
         sort: Document,
         hint: Option<Hint>,
-        len_max: usize,
+        portion: Portion,
         moment: Option<&Moment>,
     ) -> Result<Vec<Placed>, StoreError> {
         let Some(mut filters) = filters else { return Ok(vec![]) };
@@ -103,17 +113,23 @@ impl MongoStore {
                 .find(filter)
                 .with_options(FindOptions::builder().hint(hint).build())
                 .sort(sort)
-                .limit(limit(len_max))
+                .limit(limit(portion.len_max))
                 .max_time(self.read_deadline)
                 .read_concern(majority())
                 .selection_criteria(self.history_read.clone())
                 .session(&mut session)
                 .await?;
-            let documents: Vec<Document> = found.stream(&mut session).try_collect().await?;
-            Ok(documents)
+            let (mut latest, mut filling) = (vec![], portion.filling());
+            while !filling.is_full() && found.advance(&mut session).await? {
+                let document = Document::try_from(found.current())?;
+                if let Some(placed) = placed_from(&document, &self.pictures) {
+                    filling.add(placed.message.answer_bytes());
+                    latest.push(placed);
+                }
+            }
+            Ok(latest)
         };
-        let documents = self.read(query).await?;
-        Ok(documents.iter().filter_map(|document| placed_from(document, &self.pictures)).collect())
+        self.read(query).await
     }
 }
 

@@ -8,6 +8,7 @@ use sockeye_core::{
     conversation::ConversationId,
     id::{MessageId, UserId},
     message::{Entry, Message},
+    portion::Portion,
     ports::{Messages, StoreError},
     position::Cursor,
 };
@@ -53,13 +54,13 @@ impl Messages for MongoStore {
         Ok(found.and_then(|document| message_from(&document, &self.pictures)))
     }
 
-    async fn history(
+    async fn history_within(
         &self,
         conversation: &ConversationId,
         before: Option<MessageId>,
-        len_max: usize,
+        portion: Portion,
     ) -> Result<Vec<Message>, StoreError> {
-        self.history_of(conversation, before, len_max).await
+        self.history_of(conversation, before, portion).await
     }
 
     /// Only through where each partition is stored: beyond, a batch may be half there.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, DateTime, Document, doc, oid::ObjectId as Oid};
-use sockeye_core::{id::UserId, ports::StoreError, user::User};
+use sockeye_core::{id::UserId, portion::Portion, ports::StoreError, user::User};
 
 use super::{
     MongoStore,
@@ -18,8 +18,12 @@ use super::{
     order::Order,
 };
 
+/// Users read at a time: those that come after an answer's end are read for nothing.
+const USERS_LEN_MAX: usize = 1_000;
+
 impl MongoStore {
-    pub(super) async fn partners_of(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError> {
+    pub(super) async fn partners_of(&self, user: UserId, portion: Portion) -> Result<Vec<User>, StoreError> {
+        let len_max = portion.len_max;
         if len_max == 0 {
             return Ok(vec![]);
         }
@@ -39,7 +43,17 @@ impl MongoStore {
         partners.sort_unstable_by_key(|&(other, at)| std::cmp::Reverse((at, other)));
         partners.truncate(len_max);
         let ids: Vec<Oid> = partners.into_iter().map(|(other, _)| other).collect();
-        self.users_in_order(&ids).await
+        let (mut partners, mut filling) = (vec![], portion.filling());
+        for ids in ids.chunks(USERS_LEN_MAX) {
+            for user in self.users_in_order(ids).await? {
+                if filling.is_full() {
+                    return Ok(partners);
+                }
+                filling.add(user.answer_bytes());
+                partners.push(user);
+            }
+        }
+        Ok(partners)
     }
 
     /// The others, each with the latest exchange as an order. One more than asked for: one may be oneself.

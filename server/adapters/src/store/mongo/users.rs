@@ -6,6 +6,7 @@ use mongodb::{
 use sockeye_core::{
     id::UserId,
     media::Picture,
+    portion::Portion,
     ports::{StoreError, Users},
     time::Timestamp,
     user::User,
@@ -52,12 +53,13 @@ impl Users for MongoStore {
     }
 
     /// In the order of their ids, which begin with the second of signing up.
-    async fn people(
+    async fn people_within(
         &self,
         except: UserId,
         after: Option<UserId>,
-        len_max: usize,
+        portion: Portion,
     ) -> Result<Vec<User>, StoreError> {
+        let len_max = portion.len_max;
         if len_max == 0 {
             return Ok(vec![]);
         }
@@ -74,18 +76,21 @@ impl Users for MongoStore {
                 .batch_size(u32::try_from(len_max).unwrap_or(u32::MAX).clamp(2, PEOPLE_BATCH_LEN_MAX))
                 .max_time(self.read_deadline)
                 .await?;
-            let mut people = vec![];
-            while people.len() < len_max && found.advance().await? {
+            let (mut people, mut filling) = (vec![], portion.filling());
+            while !filling.is_full() && found.advance().await? {
                 let document = Document::try_from(found.current())?;
-                people.extend(user_from(&document, self.schema, &self.pictures));
+                if let Some(user) = user_from(&document, self.schema, &self.pictures) {
+                    filling.add(user.answer_bytes());
+                    people.push(user);
+                }
             }
             Ok(people)
         };
         self.read(query).await
     }
 
-    async fn partners(&self, user: UserId, len_max: usize) -> Result<Vec<User>, StoreError> {
-        self.partners_of(user, len_max).await
+    async fn partners_within(&self, user: UserId, portion: Portion) -> Result<Vec<User>, StoreError> {
+        self.partners_of(user, portion).await
     }
 }
 

@@ -6,6 +6,7 @@ use sockeye_core::{
     conversation::ConversationId,
     id::{MessageId, UserId},
     message::{Entry, Message, Origin},
+    portion::Portion,
     ports::{Messages, StoreError},
     position::{Cursor, Position},
 };
@@ -52,23 +53,21 @@ impl Messages for SqliteStore {
             .await
     }
 
-    async fn history(
+    async fn history_within(
         &self,
         conversation: &ConversationId,
         before: Option<MessageId>,
-        len_max: usize,
+        portion: Portion,
     ) -> Result<Vec<Message>, StoreError> {
         let key = conversation.key();
         self.read(move |tx| {
             let sql = if before.is_some() { sql::HISTORY_BEFORE } else { sql::HISTORY };
             let mut statement = tx.prepare_cached(sql)?;
             let latest = match before {
-                None => statement.query_map(params![key, limit(len_max)], rows::message)?,
-                Some(before) => {
-                    statement.query_map(params![key, limit(len_max), before.0.0], rows::message)?
-                }
+                None => statement.query(params![key, limit(portion.len_max)])?,
+                Some(before) => statement.query(params![key, limit(portion.len_max), before.0.0])?,
             };
-            let mut messages = latest.collect::<rusqlite::Result<Vec<_>>>()?;
+            let mut messages = rows::portion(latest, portion, rows::message, Message::answer_bytes)?;
             messages.reverse();
             Ok(messages)
         })

@@ -1,10 +1,11 @@
 //! Between rows and the core's values.
 
-use rusqlite::{Row, types::Type};
+use rusqlite::{Row, Rows, types::Type};
 use sockeye_core::{
     id::{DeviceId, MessageId, ObjectId, UserId},
     media::Picture,
     message::{Entry, Message, Origin, Record},
+    portion::Portion,
     position::Position,
     time::Timestamp,
     user::User,
@@ -50,6 +51,24 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         origin: device.map_or(Origin::Request, |device| Origin::Device(DeviceId(ObjectId(device)))),
     };
     Ok(Entry { position: Position { partition: row.get(9)?, offset: from_sql(row.get(10)?) }, record })
+}
+
+/// Reads rows as long as the portion has room; the others stay where they are.
+pub(super) fn portion<T>(
+    mut rows: Rows<'_>,
+    portion: Portion,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    bytes: impl Fn(&T) -> usize,
+) -> rusqlite::Result<Vec<T>> {
+    let (mut taken, mut filling) = (vec![], portion.filling());
+    while !filling.is_full()
+        && let Some(row) = rows.next()?
+    {
+        let one = read(row)?;
+        filling.add(bytes(&one));
+        taken.push(one);
+    }
+    Ok(taken)
 }
 
 pub(super) fn members_to(members: &[UserId]) -> Vec<u8> {

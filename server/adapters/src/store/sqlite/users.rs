@@ -3,13 +3,14 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use sockeye_core::{
     id::UserId,
     media::Picture,
+    portion::Portion,
     ports::{StoreError, Users},
     time::Timestamp,
     user::User,
 };
 
 use super::{
-    SqliteStore,
+    SqliteStore, rows,
     rows::{picture_to, time_to, user},
     statements as sql,
 };
@@ -52,11 +53,11 @@ impl Users for SqliteStore {
         self.write(set).await
     }
 
-    async fn people(
+    async fn people_within(
         &self,
         except: UserId,
         after: Option<UserId>,
-        len_max: usize,
+        portion: Portion,
     ) -> Result<Vec<User>, StoreError> {
         self.read(move |tx| {
             let after: Option<i64> = match after {
@@ -68,15 +69,17 @@ impl Users for SqliteStore {
             };
             let Some(after) = after else { return Ok(vec![]) };
             let mut statement = tx.prepare_cached(sql::PEOPLE)?;
-            statement.query_map(params![after, except.0.0, limit(len_max)], user)?.collect()
+            let people = statement.query(params![after, except.0.0, limit(portion.len_max)])?;
+            rows::portion(people, portion, user, User::answer_bytes)
         })
         .await
     }
 
-    async fn partners(&self, of: UserId, len_max: usize) -> Result<Vec<User>, StoreError> {
+    async fn partners_within(&self, of: UserId, portion: Portion) -> Result<Vec<User>, StoreError> {
         self.read(move |tx| {
             let mut statement = tx.prepare_cached(sql::PARTNERS)?;
-            statement.query_map(params![of.0.0, limit(len_max)], user)?.collect()
+            let partners = statement.query(params![of.0.0, limit(portion.len_max)])?;
+            rows::portion(partners, portion, user, User::answer_bytes)
         })
         .await
     }

@@ -15,19 +15,21 @@ use super::{
     viewer::Viewer,
     wire::{Account, UserDocument},
 };
-use crate::gateway::{BaseUrl, Gateway, JsonObject};
+use crate::gateway::{BaseUrl, Fields, Gateway, JsonBody};
 
 /// As browsers count a text's length, because the frontend checks it too.
 const PASSWORD_UTF16_MIN: usize = 6;
 /// An address on the wire is no longer (RFC 5321, 4.5.3.1: 64 for the name, 255 for the domain).
 const EMAIL_BYTES_MAX: usize = 320;
 const NAME_CHARS_MAX: usize = 200;
+/// What a sign-up is read for.
+const ACCOUNT: &[&str] = &["fullName", "email", "password"];
 
 pub fn routes(gateway: &Gateway) -> Router {
     let sign_in = Router::new().route("/signup", post(sign_up)).route("/login", post(log_in));
     let routes = Router::new()
         .route("/logout", post(log_out))
-        .route("/update-profile", put(update_profile))
+        .route("/update-profile", gateway.bodies.with_pictures(put(update_profile)))
         .route("/check", get(check));
     gateway.limit_sign_in(sign_in.with_state(gateway.clone())).merge(routes.with_state(gateway.clone()))
 }
@@ -35,17 +37,19 @@ pub fn routes(gateway: &Gateway) -> Router {
 async fn sign_up(
     State(gateway): State<Gateway>,
     BaseUrl(base_url): BaseUrl,
-    body: JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
-    let signed_in = gateway.chat.sign_up(new_account(&body)?).await.map_err(Failure::of_account)?;
+    let account = new_account(&body.fields(ACCOUNT)?)?;
+    let signed_in = gateway.chat.sign_up(account).await.map_err(Failure::of_account)?;
     Ok(welcome(&gateway, StatusCode::CREATED, &signed_in, &base_url))
 }
 
 async fn log_in(
     State(gateway): State<Gateway>,
     BaseUrl(base_url): BaseUrl,
-    body: JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
+    let body = body.fields(&["email", "password"])?;
     let (Some(email), Some(password)) = (body.text("email"), body.text("password")) else {
         return Err(Failure::bad_request("Invalid credentials"));
     };
@@ -66,8 +70,9 @@ async fn update_profile(
     State(gateway): State<Gateway>,
     Viewer(viewer): Viewer,
     BaseUrl(base_url): BaseUrl,
-    body: JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
+    let body = body.fields(&["profilePic"])?;
     let picture = filled(&body, "profilePic").ok_or(Failure::bad_request("Profile pic is required"))?;
     let user = gateway.chat.update_picture(viewer.id, picture).await?;
     Ok(Json(UserDocument::of(&user, &base_url)).into_response())
@@ -77,7 +82,7 @@ async fn check(Viewer(viewer): Viewer, BaseUrl(base_url): BaseUrl) -> Response {
     Json(UserDocument::of(&viewer, &base_url)).into_response()
 }
 
-fn new_account(body: &JsonObject) -> Result<NewAccount, Failure> {
+fn new_account(body: &Fields<'_>) -> Result<NewAccount, Failure> {
     let fields = (filled(body, "fullName"), filled(body, "email"), filled(body, "password"));
     let (Some(name), Some(email), Some(password)) = fields else {
         return Err(Failure::bad_request("All fields are required"));
@@ -102,7 +107,7 @@ fn welcome(gateway: &Gateway, status: StatusCode, signed_in: &SignedIn, base_url
     (status, cookie, Json(Account::of(&signed_in.user, base_url))).into_response()
 }
 
-fn filled<'a>(body: &'a JsonObject, key: &str) -> Option<&'a str> {
+fn filled<'a>(body: &'a Fields<'_>, key: &str) -> Option<&'a str> {
     body.text(key).filter(|text| !text.is_empty())
 }
 
@@ -114,7 +119,7 @@ mod tests {
 
     fn refusal(body: Value) -> Option<&'static str> {
         let Value::Object(object) = body else { unreachable!("tests give objects") };
-        match new_account(&JsonObject(object)) {
+        match new_account(&Fields::of(&object, ACCOUNT)) {
             Ok(_) => None,
             Err(Failure::Said(StatusCode::BAD_REQUEST, text)) => Some(text),
             Err(other) => unreachable!("{other:?}"),

@@ -8,13 +8,15 @@ use http::StatusCode;
 use serde_json::json;
 use sockeye_core::ChatError;
 
-use crate::gateway::{Unidentified, contract::Refused, reply};
+use crate::gateway::{Unidentified, Unreadable, contract::Refused, reply};
 
 /// Why a request of this contract failed.
 #[derive(Debug)]
 pub enum Failure {
     /// By a rule of the contract.
     Said(StatusCode, &'static str),
+    /// By its body.
+    Body(Unreadable),
     /// By the chat; `unavailable` is the text when the fault is ours.
     Chat { error: ChatError, unavailable: &'static str },
 }
@@ -39,6 +41,12 @@ impl From<ChatError> for Failure {
     }
 }
 
+impl From<Unreadable> for Failure {
+    fn from(why: Unreadable) -> Self {
+        Self::Body(why)
+    }
+}
+
 impl From<Unidentified> for Failure {
     fn from(reason: Unidentified) -> Self {
         match reason {
@@ -52,6 +60,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (error, unavailable) = match self {
             Self::Said(status, text) => return said(status, text),
+            Self::Body(why) => return why.into_response(),
             Self::Chat { error, unavailable } => (error, unavailable),
         };
         match error.code() {

@@ -15,11 +15,8 @@ use super::{
     wire::{MessageDocument, UserDocument},
 };
 use crate::gateway::{
-    BaseUrl, Gateway, JsonObject,
-    http::{
-        body::optional_text,
-        page::{HistoryQuery, PeopleQuery},
-    },
+    BaseUrl, Gateway, JsonBody,
+    http::page::{HistoryQuery, PeopleQuery, later, older},
 };
 
 pub fn routes(gateway: &Gateway) -> Router {
@@ -29,7 +26,7 @@ pub fn routes(gateway: &Gateway) -> Router {
         .route("/contacts", get(people))
         .route("/chats", get(partners))
         .route("/{id}", get(history))
-        .route("/send/{id}", post(send))
+        .route("/send/{id}", gateway.bodies.with_pictures(post(send)))
         .with_state(gateway.clone())
 }
 
@@ -39,7 +36,8 @@ async fn people(
     BaseUrl(base_url): BaseUrl,
     PeopleQuery(page): PeopleQuery,
 ) -> Result<Response, Failure> {
-    Ok(documents(&gateway.chat.list_people(viewer.id, page).await?, &base_url))
+    let users = gateway.chat.list_people(viewer.id, page).await?;
+    Ok((later(page, &users), documents(&users, &base_url)).into_response())
 }
 
 async fn partners(
@@ -64,8 +62,9 @@ async fn history(
         Err(ChatError::NotFound { code: "no_such_receiver", .. }) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
+    let older = older(page, &messages);
     let messages: Vec<_> = messages.iter().map(|message| MessageDocument::of(message, &base_url)).collect();
-    Ok(Json(messages).into_response())
+    Ok((older, Json(messages)).into_response())
 }
 
 async fn send(
@@ -73,11 +72,12 @@ async fn send(
     Viewer(viewer): Viewer,
     Peer(peer): Peer,
     BaseUrl(base_url): BaseUrl,
-    JsonObject(body): JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
-    let text = optional_text(&body, "text")?.unwrap_or_default().to_owned();
-    let client_id = optional_text(&body, "clientId")?.filter(|name| !name.is_empty()).map(str::to_owned);
-    let image = match optional_text(&body, "image")?.filter(|image| !image.is_empty()) {
+    let body = body.fields(&["text", "image", "clientId"])?;
+    let text = body.optional_text("text")?.unwrap_or_default().to_owned();
+    let client_id = body.optional_text("clientId")?.filter(|name| !name.is_empty()).map(str::to_owned);
+    let image = match body.optional_text("image")?.filter(|image| !image.is_empty()) {
         Some(data_url) => Some(gateway.chat.read_image(data_url)?),
         None => None,
     };

@@ -23,6 +23,19 @@ use crate::gateway::{
     http::api::under_api,
 };
 
+const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/api/auth/signup"),
+    ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/logout"),
+    ("PUT", "/api/auth/update-profile"),
+    ("GET", "/api/auth/check"),
+    ("GET", "/api/messages/users"),
+    ("GET", "/api/messages/contacts"),
+    ("GET", "/api/messages/chats"),
+    ("GET", "/api/messages/{id}"),
+    ("POST", "/api/messages/send/{id}"),
+];
+
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Direct;
 
@@ -42,6 +55,7 @@ impl Contract for Direct {
             allow_eio3: false,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 20_000,
+            routes: ROUTES,
             client_events: &[],
             server_events: &["getOnlineUsers", "newMessage"],
         }

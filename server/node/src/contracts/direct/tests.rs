@@ -268,3 +268,8 @@ async fn a_pushed_message_equals_the_answered_one() {
     let pushed = direct.message(&history[0], bob_id, BASE_URL);
     assert_eq!((pushed.name, pushed.args), ("newMessage", vec![answer.body]));
 }
+
+#[tokio::test]
+async fn the_table_has_every_route() {
+    crate::testing::routes_are_those_of_the_table(&Direct::new()).await;
+}

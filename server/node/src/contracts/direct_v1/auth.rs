@@ -16,7 +16,7 @@ use super::{
     viewer::Viewer,
     wire::{Account, UserAnswer, UserDocument},
 };
-use crate::gateway::{BaseUrl, Gateway, JsonObject};
+use crate::gateway::{BaseUrl, Gateway, JsonBody};
 
 pub fn routes(gateway: &Gateway) -> Router {
     let sign_in = Router::new().route("/signup", post(sign_up)).route("/login", post(log_in));
@@ -24,16 +24,16 @@ pub fn routes(gateway: &Gateway) -> Router {
         .route("/logout", post(log_out))
         .route("/check-auth", get(check_auth))
         .route("/get-user", get(get_user))
-        .route("/update-profile", put(update_profile));
+        .route("/update-profile", gateway.bodies.with_pictures(put(update_profile)));
     gateway.limit_sign_in(sign_in.with_state(gateway.clone())).merge(routes.with_state(gateway.clone()))
 }
 
 async fn sign_up(
     State(gateway): State<Gateway>,
     BaseUrl(base_url): BaseUrl,
-    body: JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
-    let account = validation::new_account(&body).map_err(Failure::Validation)?;
+    let account = validation::new_account(&body.fields(validation::ACCOUNT)?).map_err(Failure::Validation)?;
     let signed_in = gateway.chat.sign_up(account).await?;
     let message = "User account created successfully";
     Ok(welcome(&gateway, StatusCode::CREATED, message, &signed_in, &base_url))
@@ -42,9 +42,10 @@ async fn sign_up(
 async fn log_in(
     State(gateway): State<Gateway>,
     BaseUrl(base_url): BaseUrl,
-    body: JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
-    let (email, password) = validation::credentials(&body).map_err(Failure::Validation)?;
+    let (email, password) =
+        validation::credentials(&body.fields(validation::CREDENTIALS)?).map_err(Failure::Validation)?;
     let signed_in = gateway.chat.log_in(&email, &password).await?;
     Ok(welcome(&gateway, StatusCode::OK, "User logged in successfully", &signed_in, &base_url))
 }
@@ -72,9 +73,10 @@ async fn update_profile(
     State(gateway): State<Gateway>,
     Viewer(viewer): Viewer,
     BaseUrl(base_url): BaseUrl,
-    body: JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
     let missing = Failure::Said(StatusCode::BAD_REQUEST, "Profile picture is required");
+    let body = body.fields(&["profile_picture"])?;
     let picture = body.text("profile_picture").filter(|picture| !picture.is_empty()).ok_or(missing)?;
     let updated = gateway.chat.update_picture(viewer.id, picture).await;
     let user = updated.map_err(Fault::saying("Failed to upload profile picture"))?;

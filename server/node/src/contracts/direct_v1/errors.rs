@@ -9,7 +9,7 @@ use serde_json::json;
 use sockeye_core::ChatError;
 
 use super::validation::Complaints;
-use crate::gateway::{Unidentified, contract::Refused, reply};
+use crate::gateway::{Unidentified, Unreadable, contract::Refused, reply};
 
 /// Why a request of this contract failed.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub enum Failure {
     Said(StatusCode, &'static str),
     /// A sign-up's or log-in's fields.
     Validation(Complaints),
+    /// By its body.
+    Body(Unreadable),
     /// No token where one is needed.
     NoToken,
     Chat(Fault),
@@ -60,6 +62,12 @@ impl From<ChatError> for Failure {
     }
 }
 
+impl From<Unreadable> for Failure {
+    fn from(why: Unreadable) -> Self {
+        Self::Body(why)
+    }
+}
+
 impl From<Unidentified> for Failure {
     fn from(reason: Unidentified) -> Self {
         match reason {
@@ -73,6 +81,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (error, unavailable) = match self {
             Self::Said(status, text) => return said(status, text),
+            Self::Body(why) => return why.into_response(),
             Self::Validation(complaints) => return validation(&complaints),
             Self::NoToken => return unproven(StatusCode::UNAUTHORIZED, Refused::NoProof),
             Self::Chat(Fault { error, unavailable }) => (error, unavailable),

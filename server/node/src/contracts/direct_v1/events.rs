@@ -9,8 +9,13 @@ use sockeye_core::{
     message::{Message, Origin},
 };
 
-use super::{errors::Fault, messages::deliver, wire::SocketMessage};
+use super::{
+    errors::Fault,
+    messages::{MESSAGE, deliver},
+    wire::SocketMessage,
+};
 use crate::gateway::{
+    Fields,
     contract::{Caller, Claim, ClientEvent, Handled, OutEvent},
     reply,
 };
@@ -59,7 +64,7 @@ async fn send_message(caller: &Caller<'_>, event: &ClientEvent) -> Result<Messag
     let payload = event.args.first().and_then(Value::as_object).ok_or_else(malformed)?;
     let to = payload.get("to").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let to = to.ok_or_else(malformed)?;
-    deliver(caller.chat, caller.user, to, payload, Origin::Device(caller.device)).await
+    deliver(caller.chat, caller.user, to, &Fields::of(payload, MESSAGE), Origin::Device(caller.device)).await
 }
 
 fn malformed() -> Fault {

@@ -6,7 +6,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde_json::{Map, Value};
 use sockeye_core::{
     Chat, ChatError, Outgoing,
     conversation::ConversationId,
@@ -20,18 +19,15 @@ use super::{
     wire::{DataAnswer, MessageDocument, Person},
 };
 use crate::gateway::{
-    BaseUrl, Gateway, JsonObject,
-    http::{
-        body::optional_text,
-        page::{HistoryQuery, PeopleQuery},
-    },
+    BaseUrl, Fields, Gateway, JsonBody,
+    http::page::{HistoryQuery, PeopleQuery, later, older},
 };
 
 pub fn routes(gateway: &Gateway) -> Router {
     Router::new()
         .route("/users", get(people))
         .route("/{id}", get(history))
-        .route("/send/{id}", post(send))
+        .route("/send/{id}", gateway.bodies.with_pictures(post(send)))
         .with_state(gateway.clone())
 }
 
@@ -43,7 +39,7 @@ async fn people(
 ) -> Result<Response, Failure> {
     let users = gateway.chat.list_people(viewer.id, page).await?;
     let data: Vec<_> = users.iter().map(|user| Person::of(user, &base_url)).collect();
-    Ok(Json(DataAnswer { message: None, data }).into_response())
+    Ok((later(page, &users), Json(DataAnswer { message: None, data })).into_response())
 }
 
 async fn history(
@@ -61,7 +57,7 @@ async fn history(
         Err(error) => return Err(error.into()),
     };
     let data: Vec<_> = messages.iter().map(|message| MessageDocument::of(message, &base_url)).collect();
-    Ok(Json(DataAnswer { message: None, data }).into_response())
+    Ok((older(page, &messages), Json(DataAnswer { message: None, data })).into_response())
 }
 
 async fn send(
@@ -69,25 +65,28 @@ async fn send(
     Viewer(viewer): Viewer,
     Peer(peer): Peer,
     BaseUrl(base_url): BaseUrl,
-    JsonObject(body): JsonObject,
+    body: JsonBody,
 ) -> Result<Response, Failure> {
-    let message = deliver(&gateway.chat, viewer.id, peer, &body, Origin::Request).await?;
+    let message = deliver(&gateway.chat, viewer.id, peer, &body.fields(MESSAGE)?, Origin::Request).await?;
     let data = MessageDocument::of(&message, &base_url);
     // 200 and not 201: the frontend was written against it.
     Ok(Json(DataAnswer { message: Some("Message sent successfully"), data }).into_response())
 }
+
+/// What a message is read for.
+pub const MESSAGE: &[&str] = &["text", "image", "clientId"];
 
 /// Sends what a body or a socket's payload describes: `{text, image, clientId?}`.
 pub async fn deliver(
     chat: &Chat,
     sender: UserId,
     to: UserId,
-    body: &Map<String, Value>,
+    body: &Fields<'_>,
     origin: Origin,
 ) -> Result<Message, Fault> {
-    let text = optional_text(body, "text")?.unwrap_or_default().to_owned();
-    let client_id = optional_text(body, "clientId")?.filter(|name| !name.is_empty()).map(str::to_owned);
-    let image = match optional_text(body, "image")?.filter(|image| !image.is_empty()) {
+    let text = body.optional_text("text")?.unwrap_or_default().to_owned();
+    let client_id = body.optional_text("clientId")?.filter(|name| !name.is_empty()).map(str::to_owned);
+    let image = match body.optional_text("image")?.filter(|image| !image.is_empty()) {
         Some(url) => Some(chat.read_image(url).map_err(Fault::saying("Image upload failed"))?),
         None => None,
     };

@@ -24,6 +24,18 @@ use crate::gateway::{
     http::api::under_api,
 };
 
+const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/api/v1/auth/signup"),
+    ("POST", "/api/v1/auth/login"),
+    ("POST", "/api/v1/auth/logout"),
+    ("GET", "/api/v1/auth/check-auth"),
+    ("GET", "/api/v1/auth/get-user"),
+    ("PUT", "/api/v1/auth/update-profile"),
+    ("GET", "/api/messages/users"),
+    ("GET", "/api/messages/{id}"),
+    ("POST", "/api/messages/send/{id}"),
+];
+
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DirectV1;
 
@@ -43,6 +55,7 @@ impl Contract for DirectV1 {
             allow_eio3: true,
             ping_interval_ms: 5_000,
             ping_timeout_ms: 20_000,
+            routes: ROUTES,
             client_events: &["sendMessage"],
             server_events: &["getOnlineUsers", "newMessage"],
         }

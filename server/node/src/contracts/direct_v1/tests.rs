@@ -258,3 +258,8 @@ async fn nothing_is_shown_to_strangers() {
     assert_eq!(stranger.post("/api/auth/login", json!({})).await.status, 404);
     assert_eq!(stranger.get("/api/v1/auth/login").await.status, 405);
 }
+
+#[tokio::test]
+async fn the_table_has_every_route() {
+    crate::testing::routes_are_those_of_the_table(&DirectV1::new()).await;
+}

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 use sockeye_core::{NewAccount, media::Picture};
 use url::Url;
 
-use crate::gateway::JsonObject;
+use crate::gateway::fields::{Field, Fields};
 
 /// As browsers count a text's length, because the frontend checks it too.
 const PASSWORD_UTF16_MIN: usize = 6;
@@ -16,6 +15,11 @@ const EMAIL_BYTES_MAX: usize = 320;
 const NAME_CHARS_MAX: usize = 200;
 const BIO_CHARS_MAX: usize = 2_000;
 const URL_BYTES_MAX: usize = 2_048;
+
+/// What a sign-up is read for.
+pub const ACCOUNT: &[&str] = &["email", "password", "full_name", "profile_picture", "bio"];
+/// And a log-in.
+pub const CREDENTIALS: &[&str] = &["email", "password"];
 
 /// What is wrong, by field.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,8 +33,8 @@ impl Complaints {
 }
 
 /// The fields of a sign-up. Others are ignored: the frontend sends `profilePicture`, which means nothing.
-pub fn new_account(body: &JsonObject) -> Result<NewAccount, Complaints> {
-    let mut fields = Fields { body, complaints: Complaints::default() };
+pub fn new_account(body: &Fields<'_>) -> Result<NewAccount, Complaints> {
+    let mut fields = Checked { body, complaints: Complaints::default() };
     let email = fields.required("email", check_email);
     let password = fields.required("password", check_password);
     let name = fields.required("full_name", check_name);
@@ -41,8 +45,8 @@ pub fn new_account(body: &JsonObject) -> Result<NewAccount, Complaints> {
 }
 
 /// The address and password of a log-in.
-pub fn credentials(body: &JsonObject) -> Result<(String, String), Complaints> {
-    let mut fields = Fields { body, complaints: Complaints::default() };
+pub fn credentials(body: &Fields<'_>) -> Result<(String, String), Complaints> {
+    let mut fields = Checked { body, complaints: Complaints::default() };
     let email = fields.required("email", check_email);
     let password = fields.required("password", check_password);
     fields.done()?;
@@ -50,26 +54,26 @@ pub fn credentials(body: &JsonObject) -> Result<(String, String), Complaints> {
 }
 
 /// Reads fields and collects what is wrong with them; what was wrong reads as an empty text.
-struct Fields<'a> {
-    body: &'a JsonObject,
+struct Checked<'a> {
+    body: &'a Fields<'a>,
     complaints: Complaints,
 }
 
 type Check = fn(&str) -> Result<(), String>;
 
-impl Fields<'_> {
+impl Checked<'_> {
     fn required(&mut self, key: &'static str, check: Check) -> String {
-        let read = match self.body.0.get(key) {
+        let read = match self.body.get(key) {
             None => Err("Required".to_owned()),
-            Some(value) => text(value),
+            Some(field) => text(field),
         };
         self.checked(key, read, check)
     }
 
     fn optional(&mut self, key: &'static str, check: Check) -> String {
-        match self.body.0.get(key) {
+        match self.body.get(key) {
             None => String::new(),
-            Some(value) => self.checked(key, text(value), check),
+            Some(field) => self.checked(key, text(field), check),
         }
     }
 
@@ -85,14 +89,11 @@ impl Fields<'_> {
     }
 }
 
-fn text(value: &Value) -> Result<String, String> {
-    let kind = match value {
-        Value::String(text) => return Ok(text.clone()),
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+fn text(field: &Field<'_>) -> Result<String, String> {
+    let kind = match field {
+        Field::Text(text) => return Ok(text.clone().into_owned()),
+        Field::Null => "null",
+        Field::Other(kind) => kind,
     };
     Err(format!("Expected string, received {kind}"))
 }
@@ -150,13 +151,13 @@ fn at_most(text: &str, chars_max: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn complaints(body: Value) -> Value {
         let Value::Object(object) = body else { unreachable!("tests give objects") };
-        match new_account(&JsonObject(object)) {
+        match new_account(&Fields::of(&object, ACCOUNT)) {
             Ok(_) => json!({}),
             Err(complaints) => json!(complaints),
         }
@@ -193,7 +194,7 @@ mod tests {
         let body = json!({ "email": { "$gt": "" }, "password": ["123456"] });
         let Value::Object(object) = body else { unreachable!("it is an object") };
         assert_eq!(
-            json!(credentials(&JsonObject(object)).unwrap_err()),
+            json!(credentials(&Fields::of(&object, CREDENTIALS)).unwrap_err()),
             json!({
                 "email": ["Expected string, received object"],
                 "password": ["Expected string, received array"],
@@ -207,7 +208,7 @@ mod tests {
             let body =
                 json!({ "full_name": "A", "email": "a@b.co", "password": "123456", "profile_picture": url });
             let Value::Object(object) = body else { unreachable!("it is an object") };
-            new_account(&JsonObject(object)).map(|account| account.picture)
+            new_account(&Fields::of(&object, ACCOUNT)).map(|account| account.picture)
         };
         let good = "https://example.org/a.png";
         assert_eq!(url(good), Ok(Some(Picture::External(good.into()))));

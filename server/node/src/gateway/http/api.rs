@@ -2,13 +2,19 @@
 
 use axum::{Router, response::Response};
 use http::StatusCode;
+use tower_http::decompression::RequestDecompressionLayer;
 
 use super::reply::refusal;
 
 /// Puts routes under `/api` and answers what they do not know there in JSON: a frontend reads `message` of every failure,
 /// and a page served for unknown paths must not hide a misspelled route.
+///
+/// Bodies that were compressed arrive as they were before, by gzip or deflate; brotli's window, which is set aside for
+/// whoever sends a few bytes, can be 16 MB.
 pub fn under_api(routes: Router) -> Router {
-    Router::new().nest("/api", routes.fallback(unknown).method_not_allowed_fallback(wrong_method))
+    let inflate = RequestDecompressionLayer::new().pass_through_unaccepted(true);
+    let routes = routes.fallback(unknown).method_not_allowed_fallback(wrong_method).layer(inflate);
+    Router::new().nest("/api", routes)
 }
 
 async fn unknown() -> Response {

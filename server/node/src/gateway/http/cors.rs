@@ -20,6 +20,8 @@ pub(super) fn layer(trust: Arc<Trust>) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
+        // Where the next page is.
+        .expose_headers([header::LINK])
         .max_age(PREFLIGHT_MAX_AGE)
 }
 

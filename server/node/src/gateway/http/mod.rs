@@ -12,6 +12,7 @@ mod measure;
 mod media;
 pub mod origin;
 pub mod page;
+mod paths;
 pub mod proxies;
 pub mod reply;
 mod request_log;
@@ -22,7 +23,7 @@ use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
 };
@@ -43,13 +44,9 @@ pub struct HttpParts {
     pub metrics: Router,
     pub trust: Arc<Trust>,
     pub static_dir: Option<PathBuf>,
-    pub body_bytes_max: usize,
     pub request_timeout: Duration,
     pub production: bool,
 }
-
-/// A body that is refused is read up to this many times the largest one accepted.
-const DRAIN_FACTOR: usize = 4;
 
 /// The whole HTTP service. Layers are listed from the inside out.
 pub fn router(parts: HttpParts) -> Router {
@@ -59,14 +56,15 @@ pub fn router(parts: HttpParts) -> Router {
         Some(dir) => static_files::routes(dir),
         None => landing::routes(contract.profile()),
     };
-    api.merge(media::routes(gateway))
+    let known = contract.profile().routes;
+    let router = api
+        .merge(media::routes(gateway))
         .merge(health)
         .layer(CompressionLayer::new())
         // Files are compressed once, not for every request.
         .fallback_service(pages)
-        .layer(DefaultBodyLimit::max(parts.body_bytes_max))
         .layer(from_fn_with_state(trust.clone(), origin::guard))
-        .layer(from_fn_with_state(parts.body_bytes_max.saturating_mul(DRAIN_FACTOR), unread::drain))
+        .layer(from_fn(unread::drain))
         .layer(from_fn_with_state(parts.request_timeout, in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(measure::measure))
@@ -76,7 +74,8 @@ pub fn router(parts: HttpParts) -> Router {
         .layer(from_fn_with_state(parts.production, headers::add))
         .layer(cors::layer(trust))
         .layer(from_fn(cors::preflight_without_content))
-        .layer(from_fn(request_log::log))
+        .layer(from_fn(request_log::log));
+    paths::as_express(router, known)
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {

@@ -1,10 +1,11 @@
-//! Paging, which no existing frontend asks for: without the parameters the core's bounds apply.
+//! Paging, which no existing frontend asks for: without the parameters the core's bounds apply. Every page says where the
+//! next one is, in a header (RFC 8288): existing frontends read a bare list. The last page is the one that is empty.
 
-use std::str::FromStr;
+use std::{fmt::Display, str::FromStr};
 
 use axum::{extract::FromRequestParts, response::Response};
-use http::{StatusCode, request::Parts};
-use sockeye_core::{HistoryPage, PeoplePage};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use sockeye_core::{HistoryPage, PeoplePage, message::Message, user::Person};
 
 use super::reply::refusal;
 
@@ -32,6 +33,23 @@ impl<S: Send + Sync> FromRequestParts<S> for PeopleQuery {
         let after = parameter(parts, "after").map_err(refused)?;
         Ok(Self(PeoplePage { after, len_max: limit(parts).map_err(refused)? }))
     }
+}
+
+/// A `Link` to the older messages, given the page that is answered.
+pub fn older(page: HistoryPage, messages: &[Message]) -> HeaderMap {
+    next("before", messages.first().map(|message| message.id), page.len_max)
+}
+
+/// A `Link` to those who signed up later.
+pub fn later(page: PeoplePage, users: &[Person]) -> HeaderMap {
+    next("after", users.last().map(|user| user.id), page.len_max)
+}
+
+fn next(parameter: &str, id: Option<impl Display>, limit: Option<usize>) -> HeaderMap {
+    let limit = limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
+    let link = id.map(|id| format!("<?{parameter}={id}{limit}>; rel=\"next\""));
+    let value = link.and_then(|link| HeaderValue::try_from(link).ok());
+    value.into_iter().map(|value| (header::LINK, value)).collect()
 }
 
 fn limit(parts: &Parts) -> Result<Option<usize>, &'static str> {
@@ -73,6 +91,14 @@ mod tests {
         let page = history("?limit=20&before=0123456789abcdef01234567&_=1").await.unwrap();
         let before: MessageId = "0123456789abcdef01234567".parse().unwrap();
         assert_eq!((page.before, page.len_max), (Some(before), Some(20)));
+    }
+
+    #[test]
+    fn a_page_says_where_the_next_one_is() {
+        let link = |id: Option<&str>, limit| next("before", id, limit).remove(header::LINK);
+        assert_eq!(link(Some("ab"), None).expect("a link"), "<?before=ab>; rel=\"next\"");
+        assert_eq!(link(Some("ab"), Some(2)).expect("a link"), "<?before=ab&limit=2>; rel=\"next\"");
+        assert_eq!(link(None, Some(2)), None);
     }
 
     #[tokio::test]

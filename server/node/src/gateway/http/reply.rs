@@ -22,6 +22,13 @@ pub fn too_many(retry_after_ms: u64) -> Response {
     response
 }
 
+/// Refused because there is no room now.
+pub fn busy(retry_after_s: u64) -> Response {
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much at once, try again");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
+    response
+}
+
 /// The status that fits an error where a contract has no rule of its own.
 pub fn status_of(error: &ChatError) -> StatusCode {
     match error {

@@ -3,13 +3,17 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Request, State},
+    extract::Request,
     middleware::Next,
     response::Response,
 };
@@ -19,15 +23,33 @@ use http_body_util::BodyExt;
 /// How long the rest of a body may take.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Reads up to `bytes_max` of what a handler leaves of its request's body, beside the answer.
-pub(super) async fn drain(State(bytes_max): State<usize>, request: Request, next: Next) -> Response {
-    next.run(request.map(|body| Body::new(Drained { body: Some(body), bytes_max }))).await
+/// Of a route without a bound of its own, bytes that are read and thrown away.
+const DRAIN_BYTES_MIN: usize = 1024 * 1024;
+/// Of others, times the largest body that they take.
+const DRAIN_FACTOR: usize = 4;
+
+/// How much of an unread body is read and thrown away: of a log-in little, of what may be a picture more.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    /// For a route that takes bodies of up to `bytes_max`.
+    pub(super) fn raise_for(&self, bytes_max: usize) {
+        self.0.fetch_max(bytes_max.saturating_mul(DRAIN_FACTOR), Ordering::Relaxed);
+    }
+}
+
+/// Reads some of what a handler leaves of its request's body, beside the answer.
+pub(super) async fn drain(mut request: Request, next: Next) -> Response {
+    let allowance = Allowance(Arc::new(AtomicUsize::new(DRAIN_BYTES_MIN)));
+    request.extensions_mut().insert(allowance.clone());
+    next.run(request.map(|body| Body::new(Drained { body: Some(body), allowance }))).await
 }
 
 struct Drained {
     /// `None` once it has ended.
     body: Option<Body>,
-    bytes_max: usize,
+    allowance: Allowance,
 }
 
 impl http_body::Body for Drained {
@@ -61,7 +83,7 @@ impl Drop for Drained {
             return;
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let mut left = self.bytes_max;
+        let mut left = self.allowance.0.load(Ordering::Relaxed);
         runtime.spawn(tokio::time::timeout(DRAIN_TIME_MAX, async move {
             while let Some(Ok(frame)) = body.frame().await {
                 let len = frame.data_ref().map_or(0, Bytes::len);
@@ -76,7 +98,7 @@ impl Drop for Drained {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, middleware::from_fn_with_state, routing::post};
+    use axum::{Extension, Router, middleware::from_fn, routing::post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -87,8 +109,14 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_is_still_sending_gets_its_answer() {
         let router = Router::new()
-            .route("/", post(async |_: Body| "enough"))
-            .layer(from_fn_with_state(BODY_LEN, drain));
+            .route(
+                "/",
+                post(async |Extension(allowance): Extension<Allowance>, _: Body| {
+                    allowance.raise_for(BODY_LEN / DRAIN_FACTOR);
+                    "enough"
+                }),
+            )
+            .layer(from_fn(drain));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
         tokio::spawn(async move { axum::serve(listener, router).await });

@@ -43,6 +43,7 @@ pub use config::{Transports, WireConfig};
 pub use gate::{Gate, WireLayer, WireService};
 pub use handshake::{Credentials, Handshake};
 pub use lenient::Malformed;
+pub(crate) use lenient::parse_string;
 pub use outbox::{Ack, AckError, EmitError, Outbox, Payload};
 pub use shared::SharedEvent;
 pub use stream::WireStream;
