@@ -17,6 +17,17 @@ pub struct User {
     pub bio: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Sessions issued up to and including then are over, whenever their tokens expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_ended_through: Option<Timestamp>,
+}
+
+/// As much of an account as decides who may stay connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountState {
+    pub user: UserId,
+    /// As [`User::sessions_ended_through`].
+    pub sessions_ended_through: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for User {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cookie::SameSite;
 
 use super::Settings;
@@ -19,6 +21,9 @@ pub struct Auth {
     pub trust_query_user: TrustQueryUser,
     /// `SOCKEYE_PROOF_TIMEOUT_MS`: how long a socket may stay unproven. Default 5 s.
     pub proof_timeout_ms: u64,
+    /// `SOCKEYE_SESSION_CHECK_MS`: about how often it is looked whether those who are connected may stay, beside what nodes tell
+    /// each other; at least 100 ms. Default 60 s.
+    pub session_check: Duration,
 }
 
 /// Whether a claimed user id is believed without proof, as the original Node backends did.
@@ -30,6 +35,7 @@ pub enum TrustQueryUser {
     Always,
 }
 
+const SESSION_CHECK_MS_MIN: u64 = 100;
 const SECRET_BYTES_MIN: usize = 16;
 const SECRET_DISTINCT_BYTES_MIN: usize = 8;
 
@@ -45,6 +51,12 @@ impl Auth {
         let bcrypt_cost = settings.parse("SALT_ROUNDS", 10);
         if !(4..=15).contains(&bcrypt_cost) {
             settings.problem("SALT_ROUNDS is from 4 to 15");
+        }
+        let session_check_ms = settings.millis("SOCKEYE_SESSION_CHECK_MS", 60_000);
+        if session_check_ms < SESSION_CHECK_MS_MIN {
+            settings.problem(format!(
+                "SOCKEYE_SESSION_CHECK_MS is at least {SESSION_CHECK_MS_MIN} (milliseconds)"
+            ));
         }
         let trust_query_user = settings.choice(
             "SOCKEYE_TRUST_QUERY_USER",
@@ -77,6 +89,7 @@ impl Auth {
             ),
             trust_query_user,
             proof_timeout_ms: settings.millis("SOCKEYE_PROOF_TIMEOUT_MS", 5_000),
+            session_check: Duration::from_millis(session_check_ms),
         }
     }
 }

@@ -11,12 +11,15 @@ pub mod identity;
 pub mod instruments;
 pub mod outage;
 pub mod recovery;
+pub mod session_check;
 pub mod wire;
 
 use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue};
 use sockeye_core::{Chat, ChatError, SignedIn, session::Session, user::User};
+
+use crate::audit::{self, Act, Outcome, Subject};
 
 pub use self::http::{body::JsonObject, origin::BaseUrl, reply};
 use self::{
@@ -50,6 +53,17 @@ impl Gateway {
     pub async fn identify(&self, headers: &HeaderMap) -> Result<(Session, User), Unidentified> {
         let token = self.token(headers).ok_or(Unidentified::NoToken)?;
         self.chat.authenticate(&token).await.map_err(Unidentified::Refused)
+    }
+
+    /// Ends every session of `user`, on every node.
+    ///
+    /// # Errors
+    /// As [`Chat::log_out_everywhere`] fails: some may have ended.
+    pub async fn log_out_everywhere(&self, user: &User) -> Result<(), ChatError> {
+        self.chat.log_out_everywhere(user).await?;
+        let subject = Subject { user: Some(user.id), ..Subject::default() };
+        audit::record(Act::LogOut, Outcome::Allowed, "everywhere", subject);
+        Ok(())
     }
 
     /// The token a request carries, proven or not.
