@@ -34,6 +34,7 @@ fn a_token_of_the_backend_before_us_verifies_until_its_expiry() {
     let session = jwt(SECRET, "userId").verify(OLD, time(0)).unwrap();
     assert_eq!(session.user, user_id(1));
     assert_eq!(session.expires_at, Timestamp::from_millis(1_700_604_800_000));
+    assert_eq!(session.issued_at, time(0), "its `iat`");
     let last = Timestamp::from_millis(1_700_604_799_999);
     assert!(jwt(SECRET, "userId").verify(OLD, last).is_ok());
     assert_eq!(jwt(SECRET, "userId").verify(OLD, session.expires_at), Err(TokenError::Expired));

@@ -23,8 +23,10 @@ pub mod user;
 pub use error::{ChatError, NextStep};
 pub use usecases::{
     chat::{Bounds, Chat, Ports},
+    check_sessions::Over,
     list_people::PeoplePage,
     log_in::SignedIn,
+    log_out::sessions_end_through,
     read_history::HistoryPage,
     resume::Missed,
     send_message::Outgoing,

@@ -34,6 +34,11 @@ impl Cursor {
         *seen = (*seen).max(position.offset);
     }
 
+    /// Everything up to `other` has been seen too.
+    pub fn merge(&mut self, other: &Self) {
+        other.iter().for_each(|position| self.advance(position));
+    }
+
     /// The last offset seen in `partition`, or `None` when nothing of it was.
     pub fn offset(&self, partition: u32) -> Option<u64> {
         self.0.get(&partition).copied()

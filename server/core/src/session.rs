@@ -18,9 +18,27 @@ impl SessionId {
 }
 
 /// A proven log-in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Session {
     pub id: SessionId,
     pub user: UserId,
+    /// To the millisecond in our own tokens, to the second in those of the backends before us, and the beginning of time where
+    /// a token does not say.
+    pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// Whether it is among the sessions that ended all together, if they did. What was issued in that very millisecond did.
+    pub fn ended_by(&self, sessions_ended_through: Option<Timestamp>) -> bool {
+        sessions_ended_through.is_some_and(|through| self.issued_at <= through)
+    }
+}
+
+/// Who somebody is, and by what that was proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Proven {
+    pub user: UserId,
+    /// Absent when the operator has claims believed.
+    pub session: Option<Session>,
 }

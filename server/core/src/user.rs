@@ -17,6 +17,17 @@ pub struct User {
     pub bio: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Sessions issued up to and including then are over, whenever their tokens expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_ended_through: Option<Timestamp>,
+}
+
+/// As much of an account as decides who may stay connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountState {
+    pub user: UserId,
+    /// As [`User::sessions_ended_through`].
+    pub sessions_ended_through: Option<Timestamp>,
 }
 
 /// Somebody, as others see them. What an account has beside this is nobody else's: a field that is to be shown to others is
@@ -36,7 +47,17 @@ pub struct Person {
 
 impl Person {
     pub(crate) fn of(user: User, shows_email: bool) -> Self {
-        let User { id, email, name, password_hash: _, picture, bio, created_at, updated_at } = user;
+        let User {
+            id,
+            email,
+            name,
+            password_hash: _,
+            picture,
+            bio,
+            created_at,
+            updated_at,
+            sessions_ended_through: _,
+        } = user;
         let email = if shows_email { email } else { String::new() };
         Self { id, name, picture, bio, email, created_at, updated_at }
     }

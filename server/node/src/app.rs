@@ -4,6 +4,9 @@
 mod adapters;
 pub mod doctor;
 pub mod healthcheck;
+#[cfg(test)]
+mod revocation;
+pub mod sessions;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,7 +15,7 @@ use sockeye_core::{
     limits::Rule,
     ports::{Clock, Entropy},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 pub use self::adapters::migrate;
@@ -32,6 +35,7 @@ use crate::{
         hub::Hub,
         instruments::Instruments,
         recovery::RecoveryKey,
+        session_check::SessionCheck,
         wire::{Transports, Wire, WireConfig},
     },
     lifecycle::Lifecycle,
@@ -123,8 +127,17 @@ async fn serve(
         chat: chat.clone(),
         contract: contract.clone(),
         presence_coalesce: config.wire.presence_coalesce,
+        check_sessions: Arc::new(Notify::new()),
+    };
+    let session_check = SessionCheck {
+        hub: hub.clone(),
+        chat: chat.clone(),
+        every: config.auth.session_check,
+        entropy: ports.entropy.clone(),
+        soon: delivery.check_sessions.clone(),
     };
     lifecycle.spawn("delivery", delivery.run(tail, subscription, lifecycle.stop()));
+    lifecycle.spawn("session check", session_check.run(lifecycle.stop()));
 
     let sampler = Sampler {
         metrics: metrics.clone(),

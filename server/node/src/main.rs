@@ -17,6 +17,8 @@ Commands:
   serve        run a gateway of a cluster: serves clients
   work         run a worker of a cluster: stores messages
   migrate      create the indexes and topics that are missing, and end
+  sessions end USER
+               end every session of a user (id or e-mail address), with its connections
   doctor       say what is configured, reachable and wrong, and what to do about it
   healthcheck  succeed when the process on this machine lives (for container engines)
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         ["serve"] => run(Role::Gateway),
         ["work"] => run(Role::Worker),
         ["migrate"] => migrate(),
+        ["sessions", "end", who] => end_sessions(who),
         ["doctor"] => doctor(),
         ["healthcheck"] => configured(&[]).map_or_else(|code| code, |config| app::healthcheck::run(&config)),
         ["--help" | "-h"] => {
@@ -87,6 +90,25 @@ fn migrate() -> ExitCode {
             }
             Err(why) => {
                 eprintln!("sockeye migrate: {why}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+fn end_sessions(who: &str) -> ExitCode {
+    let config = match configured(&[]) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    in_runtime(async {
+        match app::sessions::end(&config, who).await {
+            Ok(done) => {
+                println!("{done}");
+                ExitCode::SUCCESS
+            }
+            Err(why) => {
+                eprintln!("sockeye sessions end: {why}");
                 ExitCode::FAILURE
             }
         }

@@ -1,5 +1,8 @@
 //! A chat on the local adapters and a browser-like client of its routes, for the tests of this crate.
 
+mod held_store;
+mod live;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -38,6 +41,11 @@ use crate::gateway::{
     http::{cookies::CookieRules, limits::AddressLimits, origin::ClientAddress},
 };
 
+pub use self::{
+    held_store::HeldStore,
+    live::{Live, Socket},
+};
+
 /// A data URL of a picture, and the smallest there is.
 pub const PNG: &str = "data:image/png;base64,iVBORw0KGgo=";
 
@@ -51,6 +59,8 @@ pub const SIGN_INS_MAX: u32 = 10;
 pub struct TestChat {
     pub gateway: Gateway,
     pub clock: Arc<TestClock>,
+    pub store: Arc<HeldStore>,
+    ports: Ports,
     routes: Router,
     storing: JoinHandle<()>,
     _data: TempDir,
@@ -60,7 +70,9 @@ impl TestChat {
     pub async fn serving(contract: &dyn Contract) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         let clock = Arc::new(TestClock(AtomicU64::new(1_700_000_000_000)));
-        let ports = ports(data.path(), clock.clone(), &contract.profile());
+        let mut ports = ports(data.path(), clock.clone(), &contract.profile());
+        let store_held = Arc::new(HeldStore::over(ports.store));
+        ports.store = store_held.clone();
         let storing = tokio::spawn(store(ports.clone()));
         let rule = |name, events_max| Arc::new(Rule { name, events_max, window_ms: 86_400_000, block_ms: 0 });
         let limits = AddressLimits {
@@ -70,7 +82,7 @@ impl TestChat {
             sign_in: rule("sign-in", SIGN_INS_MAX),
         };
         let gateway = Gateway {
-            chat: Arc::new(Chat::new(ports, Bounds::default())),
+            chat: Arc::new(Chat::new(ports.clone(), Bounds::default())),
             profile: Arc::new(contract.profile()),
             cookies: CookieRules { secure: false, same_site: SameSite::Strict },
             limits,
@@ -78,7 +90,7 @@ impl TestChat {
             public_url: None,
         };
         let routes = contract.routes(gateway.clone());
-        Self { gateway, clock, routes, storing, _data: data }
+        Self { gateway, clock, store: store_held, ports, routes, storing, _data: data }
     }
 
     pub fn browser(&self) -> Browser {

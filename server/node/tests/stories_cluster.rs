@@ -2,8 +2,12 @@
 //! that `scripts/services` starts.
 
 mod common;
+#[path = "../../adapters/tests/cluster_redis/proxy.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "written for the tests of the adapter")]
+mod proxy;
 
-use common::{Client, Exit, Person, Server, Shape, eventually, soon};
+use common::{Client, Exit, Person, Server, Shape, eventually, soon, text_setting};
+use proxy::Proxy;
 use serde_json::{Value, json};
 
 const NEEDS: &str = "needs Kafka, MongoDB and Redis";
@@ -71,6 +75,59 @@ async fn log_out_on_one_gateway_drops_that_sessions_devices_on_the_other() {
     }
     other.send(&ann[0].id, "still here").await;
     other.until_online(&[&ann[0].id]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Kafka, MongoDB and Redis"]
+async fn a_log_out_that_a_gateway_cannot_hear_of_ends_its_sockets_all_the_same() {
+    let redis = text_setting("SOCKEYE_TEST_REDIS_URL").expect(NEEDS);
+    let port = redis.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
+    let proxy = Proxy::start(port.expect("redis://host:port")).await;
+    let mut server = Server::shaped(Shape::Cluster, &[("SOCKEYE_SESSION_CHECK_MS", "500")]);
+    server.nodes[1].set("REDIS_URL", Some(&proxy.url()));
+    server.run().await;
+    let ann = at_both(&server, "ann").await;
+    let phone = ann[0].log_in().await.at(server.addresses.all()[1]);
+    let (mut here, mut there) = (ann[0].connect().await, ann[1].connect().await);
+    let mut other = phone.connect().await;
+    for client in [&mut here, &mut there, &mut other] {
+        client.until_online(&[&ann[0].id]).await;
+    }
+    proxy.cut();
+    ann[0].log_out().await;
+    for client in [&mut here, &mut there] {
+        client.ended().await;
+        assert!(client.disconnected_by_server, "else the client would reconnect");
+    }
+    assert!(ann[1].dial().connect().await.is_err(), "the token is dead there too");
+    other.send(&ann[0].id, "still here").await;
+    // All of them, while nobody over there hears of it.
+    ann[0].log_in().await.post(&ann[0].contract.auth("logout-all"), json!({})).await.expect(200);
+    other.ended().await;
+    assert!(other.disconnected_by_server);
+    assert!(phone.dial().connect().await.is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs Kafka, MongoDB and Redis"]
+async fn an_operator_ends_a_users_sessions_on_all_gateways_at_once() {
+    // The look that would find it is far away.
+    let server = cluster(&[("SOCKEYE_SESSION_CHECK_MS", "1h")]).await;
+    let (ann, bob) = (at_both(&server, "ann").await, server.person("bob").await);
+    let mut devices = [ann[0].connect().await, ann[1].connect().await];
+    let mut bobs = bob.connect().await;
+    let exit = server.command(format!("sessions end {}", ann[0].email).leak(), &[]).await;
+    assert!(exit.status.success() && exit.said.contains("closed now"), "{exit:?}");
+    for device in &mut devices {
+        device.ended().await;
+        assert!(device.disconnected_by_server);
+    }
+    for gateway in &ann {
+        gateway.get(&gateway.contract.auth("check-auth")).await.expect(401);
+    }
+    let again = ann[1].log_in().await;
+    again.get(&again.contract.auth("check-auth")).await.expect(200);
+    bobs.send(&ann[0].id, "still here").await;
 }
 
 #[tokio::test]

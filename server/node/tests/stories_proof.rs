@@ -183,6 +183,102 @@ async fn log_out_drops_the_sockets_of_that_session_only() {
     }
 }
 
+/// A cookie that comes with the upgrade at the same moment as its log-out.
+#[tokio::test]
+async fn no_moment_of_a_log_out_leaves_a_socket_that_proves_itself_alive() {
+    const SOCKETS: u64 = 8;
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    for round in 0..20 {
+        let session = ann.log_in().await;
+        let mut proving = Vec::new();
+        let mut betweens = Vec::new();
+        for _ in 0..SOCKETS {
+            let between = Arc::new(Between::default());
+            let dial = ann.dial().cookie_on_upgrade(&session.cookie()).pausing(&between);
+            proving.push(tokio::spawn(async move { dial.connect().await }));
+            between.answered.notified().await;
+            betweens.push(between);
+        }
+        let upgrading = async {
+            for (nth, between) in (0..).zip(&betweens) {
+                // Swept over the log-out: from before it to after it.
+                tokio::time::sleep(std::time::Duration::from_micros(nth * (150 + 20 * round))).await;
+                between.go_on.notify_one();
+            }
+        };
+        tokio::join!(upgrading, async {
+            tokio::time::sleep(std::time::Duration::from_micros(500)).await;
+            session.log_out().await;
+        });
+        for connecting in proving {
+            // It may have been refused before it had the answer to CONNECT.
+            if let Ok(mut client) = connecting.await.expect("the task") {
+                client.ended().await;
+            }
+        }
+    }
+    let mut reader = bob.connect().await;
+    reader.until_online(&[&bob.id]).await;
+}
+
+#[tokio::test]
+async fn an_operator_ends_all_sessions_of_a_user_beside_the_running_server() {
+    let server = Server::with(&[("SOCKEYE_SESSION_CHECK_MS", "200")]).await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    for who in [ann.id.clone(), ann.email.clone()] {
+        let sessions = [ann.log_in().await, ann.log_in().await];
+        let mut clients = [sessions[0].connect().await, sessions[1].connect().await];
+        let mut watcher = bob.connect().await;
+        let exit = server.command(format!("sessions end {who}").leak(), &[]).await;
+        assert!(exit.status.success(), "{exit:?}");
+        assert!(exit.said.contains(&ann.id) && !exit.said.contains(&ann.email), "{exit:?}");
+        for (session, client) in sessions.iter().zip(&mut clients) {
+            client.ended().await;
+            assert!(client.disconnected_by_server, "else the client would reconnect");
+            session.get(&session.contract.auth("check-auth")).await.expect(401);
+        }
+        // Nobody else, and not what begins now.
+        let mut again = ann.log_in().await.connect().await;
+        again.send(&bob.id, "me again").await;
+        watcher.texts_until("me again").await;
+    }
+    for nobody in ["0123456789abcdef01234567", "nobody@example.org"] {
+        let exit = server.command(format!("sessions end {nobody}").leak(), &[]).await;
+        assert_eq!(exit.status.code(), Some(1), "{exit:?}");
+        assert!(exit.said.contains("there is no such user") && !exit.said.contains(nobody), "{exit:?}");
+    }
+    assert!(server.log().contains("session_end"), "for the audit");
+    server.still_serves().await;
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_every_session_and_its_sockets() {
+    for contract in ["direct", "direct-v1"] {
+        let server = Server::with(&[("SOCKEYE_CONTRACT", contract)]).await;
+        let ann = server.person("ann").await;
+        let phone = ann.log_in().await;
+        let mut clients = [ann.connect().await, phone.connect().await];
+        let nobody = Person::nobody(&server);
+        nobody.post(&ann.contract.auth("logout-all"), json!({})).await.expect(401);
+        let answer = phone.post(&ann.contract.auth("logout-all"), json!({})).await;
+        assert!(answer.headers["set-cookie"].to_str().expect("ASCII").contains("=;"), "{answer:?}");
+        answer.expect(200);
+        for client in &mut clients {
+            client.ended().await;
+            assert!(client.disconnected_by_server);
+        }
+        let me = ann.contract.auth(if contract == "direct" { "check" } else { "check-auth" });
+        for dead in [&ann, &phone] {
+            dead.get(&me).await.expect(401);
+            assert!(dead.dial().connect().await.is_err());
+        }
+        let again = ann.log_in().await;
+        again.get(&me).await.expect(200);
+        again.connect().await.until_online(&[&ann.id]).await;
+    }
+}
+
 #[tokio::test]
 async fn an_expired_token_ends_its_socket() {
     let server = Server::with(&[("JWT_EXPIRATION", "2s")]).await;

@@ -185,6 +185,108 @@ async fn whoever_missed_too_much_is_told_to_start_afresh() {
     assert_eq!(bob.history(&ann).await.len(), 16);
 }
 
+/// What it sent itself it has not missed, however much that was.
+#[tokio::test]
+async fn a_quiet_client_that_sends_more_than_it_may_miss_recovers() {
+    let server = Server::with(&[("SOCKEYE_RECOVERY_LEN_MAX", "50")]).await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    for over_rest in [false, true] {
+        let mut reader = settled(&bob, Transport::WebSocket).await;
+        for text in numbered(0..60) {
+            if over_rest {
+                bob.send(&ann, &text).await;
+            } else {
+                reader.send(&ann.id, &text).await;
+            }
+        }
+        reader.cut();
+        let missed: Vec<String> = (0..3).map(|n| format!("missed {n}, {over_rest}")).collect();
+        for text in &missed {
+            ann.send(&bob, text).await;
+        }
+        reader.reconnect().await.expect("let in again");
+        assert!(reader.recovered, "{over_rest}");
+        assert_eq!(reader.texts_until(&missed[2]).await, missed);
+        reader.disconnect();
+    }
+}
+
+/// Own messages are looked through, but not without end.
+#[tokio::test]
+async fn whoever_sent_far_more_than_may_be_missed_is_told_to_start_afresh() {
+    let server = Server::with(&[("SOCKEYE_RECOVERY_LEN_MAX", "2")]).await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut writer = settled(&bob, Transport::WebSocket).await;
+    send_all(&mut writer, &ann, &numbered(0..40)).await;
+    writer.cut();
+    writer.reconnect().await.expect("let in again");
+    assert!(!writer.recovered);
+}
+
+#[tokio::test]
+async fn a_client_that_got_no_event_yet_recovers_from_where_it_joined() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let mut sender = ann.connect().await;
+    // Whether or not there was anything before.
+    for round in ["first", "second"] {
+        let mut reader = bob.connect().await;
+        let memory = Memory { pid: reader.memory.pid.clone(), offset: None };
+        reader.cut();
+        let missed: Vec<String> = (0..3).map(|n| format!("{round} {n}")).collect();
+        send_all(&mut sender, &bob, &missed).await;
+        let mut back = bob.dial().remembering(memory).connect().await.expect("let in again");
+        assert!(back.recovered, "{round}");
+        let mut got = back.texts_until(&missed[2]).await;
+        // (And what an earlier round sent, where another gateway was a moment ahead.)
+        got.retain(|text| text.starts_with(round));
+        assert_eq!(got, missed, "{round}");
+        back.disconnect();
+    }
+}
+
+/// The offset of a connection that was not recovered is older than the one that followed it: what came before that is
+/// the history's.
+#[tokio::test]
+async fn an_offset_from_before_the_connection_replays_what_came_since_and_nothing_older() {
+    let server = Server::with(&[("SOCKEYE_RECOVERY_LEN_MAX", "5")]).await;
+    let (ann, bob) = (server.person("ann").await, at_one_gateway(&server, server.person("bob").await));
+    let mut sender = ann.connect().await;
+    let mut reader = settled(&bob, Transport::WebSocket).await;
+    let old = reader.memory.offset.clone();
+    reader.cut();
+    send_all(&mut sender, &bob, &numbered(0..10)).await;
+    reader.reconnect().await.expect("let in again");
+    assert!(!reader.recovered, "too much");
+    for offset in [old, Some(String::new())] {
+        let memory = Memory { pid: reader.memory.pid.clone(), offset };
+        reader.cut();
+        send_all(&mut sender, &bob, &numbered(10..13)).await;
+        let mut back = bob.dial().remembering(memory).connect().await.expect("let in again");
+        assert!(back.recovered);
+        assert_eq!(back.texts_until("message 12").await, numbered(10..13));
+        assert!(back.leftover().iter().all(|name| *name != "newMessage"));
+        reader = bob.connect().await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_recovers_when_its_upgrade_brings_the_cookie() {
+    let server = Server::start().await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let dial = bob.dial().cookie_on_upgrade(&bob.cookie());
+    let mut reader = dial.connect().await.expect("let in");
+    reader.next("getOnlineUsers").await;
+    for round in 0..3 {
+        reader.cut();
+        let text = format!("missed {round}");
+        ann.send(&bob, &text).await;
+        reader.reconnect().await.expect("let in again");
+        assert!(reader.recovered);
+        assert_eq!(reader.texts_until(&text).await, [text]);
+    }
+}
+
 #[tokio::test]
 async fn a_first_connection_gets_nothing_old() {
     let server = Server::start().await;

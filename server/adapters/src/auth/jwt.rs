@@ -58,11 +58,14 @@ impl Tokens for Jwt {
         let claims = json!({
             &self.user_claim: user,
             "iat": issued_at_s,
+            // The same, to the millisecond: sessions that began before all were ended are told from those that begin right after.
+            "iat_ms": now.as_millis(),
             "exp": expires_at_s,
             "jti": format!("{:032x}", u128::from_be_bytes(name)),
         });
         let token = encode(&Header::default(), &claims, &self.encoding).map_err(|_| TokenError::Invalid)?;
-        let session = Session { id: SessionId::of_token(&token), user, expires_at: seconds(expires_at_s) };
+        let expires_at = seconds(expires_at_s);
+        let session = Session { id: SessionId::of_token(&token), user, issued_at: now, expires_at };
         Ok((token, session))
     }
 
@@ -81,8 +84,14 @@ impl Tokens for Jwt {
         if now >= expires_at {
             return Err(TokenError::Expired);
         }
-        Ok(Session { id: SessionId::of_token(token), user, expires_at })
+        Ok(Session { id: SessionId::of_token(token), user, issued_at: issued_at(&claims), expires_at })
     }
+}
+
+/// A token that does not say when counts as issued at the beginning of time: it ends with all others.
+fn issued_at(claims: &Map<String, Value>) -> Timestamp {
+    let millis = claims.get("iat_ms").and_then(Value::as_u64).map(Timestamp::from_millis);
+    millis.or_else(|| claims.get("iat")?.as_u64().map(seconds)).unwrap_or_default()
 }
 
 fn seconds(seconds: u64) -> Timestamp {

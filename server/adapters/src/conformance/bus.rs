@@ -5,7 +5,10 @@ use sockeye_core::{
     session::SessionId,
 };
 
-use super::{Fixture, poll_once};
+use super::{
+    Fixture, poll_once,
+    values::{time, user_id},
+};
 
 /// Tests of a [`Bus`]; give an expression that makes a [`Fixture`].
 #[macro_export]
@@ -32,7 +35,8 @@ pub async fn every_subscriber_gets_every_kind_of_event(fixture: &impl Fixture<An
     let bus = fixture.open().await;
     let mut subscribers =
         [bus.subscribe().await.expect("subscribe"), bus.subscribe().await.expect("subscribe")];
-    let events = [BusEvent::PresenceChanged, numbered(7), numbered(u128::MAX)];
+    let all_of_one = BusEvent::SessionsEnded { user: user_id(3), through: time(5) };
+    let events = [BusEvent::PresenceChanged, numbered(7), all_of_one, numbered(u128::MAX)];
     for event in &events {
         bus.publish(event.clone()).await.expect("publish");
     }

@@ -38,6 +38,7 @@ pub async fn a_token_proves_its_session_until_it_expires(fixture: &impl Fixture<
     assert_eq!(session.user, user_id(1));
     assert_eq!(session.id, SessionId::of_token(&token));
     assert!(session.expires_at > time(999));
+    assert_eq!(session.issued_at, time(999), "to the millisecond");
     assert_eq!(tokens.verify(&token, time(999)), Ok(session));
     let last = Timestamp::from_millis(session.expires_at.as_millis() - 1);
     assert_eq!(tokens.verify(&token, last), Ok(session));

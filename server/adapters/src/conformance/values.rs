@@ -46,6 +46,7 @@ pub fn user(number: u64) -> User {
         bio: String::new(),
         created_at: time(number),
         updated_at: time(number),
+        sessions_ended_through: None,
     }
 }
 

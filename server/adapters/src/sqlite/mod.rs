@@ -4,7 +4,7 @@ mod db;
 mod open;
 
 pub(crate) use db::Db;
-pub(crate) use open::open_file;
+pub(crate) use open::{open_beside, open_file};
 
 use std::path::PathBuf;
 
@@ -20,6 +20,10 @@ pub enum OpenError {
     Sqlite { path: PathBuf, source: rusqlite::Error },
     #[error("{} was written by a newer version (format {found}; this one knows {known})", path.display())]
     TooNew { path: PathBuf, found: usize, known: usize },
+    #[error("{} has not been brought to this version's format yet: start sockeye once", path.display())]
+    TooOld { path: PathBuf },
+    #[error("{} does not exist", path.display())]
+    Absent { path: PathBuf },
 }
 
 /// Whole numbers in SQLite are signed: what is beyond (no offset or time gets there) stays at the end.

@@ -47,6 +47,24 @@ pub(crate) fn open_file(dir: &Path, name: &str, migrations: &[&str]) -> Result<D
     Ok(DataFile { path, lock, db })
 }
 
+/// Opens `<dir>/<name>.db` of a process that may be running: the file must be there, in the latest format, and is shared
+/// transaction by transaction.
+pub(crate) fn open_beside(dir: &Path, name: &str, migrations: &[&str]) -> Result<(PathBuf, Db), OpenError> {
+    let path = dir.join(format!("{name}.db"));
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(OpenError::Absent { path }),
+        Err(source) => return Err(OpenError::Io { path, source }),
+    }
+    let mut db = Db::new(path.clone());
+    let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+    match format_of(db.connection().map_err(sqlite)?).map_err(sqlite)? {
+        found if found > migrations.len() => Err(OpenError::TooNew { path, found, known: migrations.len() }),
+        found if found < migrations.len() => Err(OpenError::TooOld { path }),
+        _ => Ok((path, db)),
+    }
+}
+
 /// Password hashes and messages are in there: only the process's own user may look.
 fn create_private(dir: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -68,8 +86,7 @@ impl From<rusqlite::Error> for MigrateError {
 }
 
 fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), MigrateError> {
-    let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map(from_sql)?;
-    let found = usize::try_from(found).unwrap_or(usize::MAX);
+    let found = format_of(connection)?;
     if found > migrations.len() {
         return Err(MigrateError::TooNew(found));
     }
@@ -80,6 +97,11 @@ fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), Migra
         transaction.commit()?;
     }
     Ok(())
+}
+
+fn format_of(connection: &Connection) -> rusqlite::Result<usize> {
+    let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map(from_sql)?;
+    Ok(usize::try_from(found).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
@@ -96,6 +118,20 @@ mod tests {
         drop(open_file(dir.path(), "test", &[first, second]).unwrap());
         let newer = open_file(dir.path(), "test", &[first]).err();
         assert!(matches!(newer, Some(OpenError::TooNew { found: 2, known: 1, .. })), "{newer:?}");
+    }
+
+    #[test]
+    fn beside_a_process_a_file_is_opened_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |migrations: &[&str]| open_beside(dir.path(), "test", migrations).err();
+        let first = "CREATE TABLE one (x INTEGER) STRICT";
+        assert!(matches!(open(&[first]), Some(OpenError::Absent { .. })));
+        assert!(!dir.path().join("test.db").exists(), "none is made");
+        let running = open_file(dir.path(), "test", &[first]).unwrap();
+        assert!(open(&[first]).is_none());
+        assert!(matches!(open(&[first, first]), Some(OpenError::TooOld { .. })));
+        assert!(matches!(open(&[]), Some(OpenError::TooNew { .. })));
+        drop(running);
     }
 
     #[test]

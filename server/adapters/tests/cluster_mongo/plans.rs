@@ -72,6 +72,9 @@ async fn call_everything(store: &MongoStore) {
     store.group(group_id(1)).await.unwrap();
     store.end_session(SessionId([1; 16]), time(u64::from(u32::MAX) * 1_000)).await.unwrap();
     store.session_ended(SessionId([1; 16])).await.unwrap();
+    store.ended_sessions(&[1, 2, 3].map(|n| SessionId([n; 16]))).await.unwrap();
+    store.accounts(&[1, 2, 3, 99].map(user_id)).await.unwrap();
+    store.end_sessions(user_id(3), time(9)).await.unwrap();
     store.stored().await.unwrap();
     store.store_batch(&[at(0, 0, record(0, 0, 1))], &"0:0".parse().unwrap()).await.unwrap();
 }

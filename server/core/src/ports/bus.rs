@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::session::SessionId;
+use crate::{id::UserId, session::SessionId, time::Timestamp};
 
 /// Carries events to every node, this one included. Messages do not travel here: every node reads them from the log.
 ///
@@ -32,6 +32,8 @@ pub enum BusEvent {
     PresenceChanged,
     /// A log-in ended: drop the devices that were proven with it.
     SessionEnded(SessionId),
+    /// All log-ins of `user` issued up to and including `through` ended.
+    SessionsEnded { user: UserId, through: Timestamp },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::{
     position::Cursor,
     session::SessionId,
     time::Timestamp,
-    user::User,
+    user::{AccountState, User},
 };
 
 /// Everything that is kept. What a call wrote survives a crash once it has returned; a call is done as a whole or not at all.
@@ -25,6 +25,14 @@ pub trait Users: Send + Sync {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
+
+    /// Those of `ids` who have an account, each once, in no particular order: one question, however many they are. What was
+    /// written before the call, on whichever node, is seen. The caller bounds the number.
+    async fn accounts(&self, ids: &[UserId]) -> Result<Vec<AccountState>, StoreError>;
+
+    /// The user's sessions issued up to and including `through` are over; never goes back to an earlier time. Whether there is
+    /// such a user. Nothing else of the account changes.
+    async fn end_sessions(&self, id: UserId, through: Timestamp) -> Result<bool, StoreError>;
 
     /// The user with the new picture, or `None` when there is no such user.
     async fn set_picture(
@@ -112,6 +120,10 @@ pub trait Sessions: Send + Sync {
     async fn end_session(&self, id: SessionId, until: Timestamp) -> Result<(), StoreError>;
 
     async fn session_ended(&self, id: SessionId) -> Result<bool, StoreError>;
+
+    /// Those of `ids` that are over by [`Sessions::end_session`], each once, in no particular order: one question, however many
+    /// they are. What was written before the call, on whichever node, is seen. The caller bounds the number.
+    async fn ended_sessions(&self, ids: &[SessionId]) -> Result<Vec<SessionId>, StoreError>;
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use crate::{id::UserId, session::Session, time::Timestamp};
 ///
 /// * Two tokens are never the same text, not even for the same user in the same second.
 pub trait Tokens: Send + Sync {
+    /// The session's `issued_at` is `now`, to the millisecond, also when its token is verified.
     fn issue(&self, user: UserId, now: Timestamp) -> Result<(String, Session), TokenError>;
 
     /// Tokens issued by the backend that was here before, with the same secret, are as good as ours.

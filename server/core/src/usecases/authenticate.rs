@@ -1,10 +1,4 @@
-use crate::{
-    Chat, ChatError,
-    id::UserId,
-    ports::TokenError,
-    session::{Session, SessionId},
-    user::User,
-};
+use crate::{Chat, ChatError, id::UserId, ports::TokenError, session::Session, user::User};
 
 impl Chat {
     /// Who holds this token.
@@ -21,21 +15,17 @@ impl Chat {
             };
             ChatError::Unauthenticated { code, message }
         })?;
+        let ended = || ChatError::Unauthenticated { code: "token_expired", message: "The session has ended" };
         if self.ports.store.session_ended(session.id).await? {
-            return Err(ChatError::Unauthenticated {
-                code: "token_expired",
-                message: "The session has ended",
-            });
+            return Err(ended());
         }
         let gone = ChatError::NotFound { code: "user_gone", message: "User not found" };
         let user = self.ports.store.user(session.user).await?.ok_or(gone)?;
+        if session.ended_by(user.sessions_ended_through) {
+            return Err(ended());
+        }
         self.acquaintance.meet(user.id, self.now());
         Ok((session, user))
-    }
-
-    /// Whether a log-in is over.
-    pub async fn session_ended(&self, session: SessionId) -> Result<bool, ChatError> {
-        Ok(self.ports.store.session_ended(session).await?)
     }
 
     /// Whether there is such an account.

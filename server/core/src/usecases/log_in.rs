@@ -1,3 +1,4 @@
+use super::log_out::session_begins_at;
 use crate::{
     Chat, ChatError,
     ports::{PasswordError, TokenError},
@@ -38,7 +39,8 @@ impl Chat {
     }
 
     pub(crate) fn new_session(&self, user: User) -> Result<SignedIn, ChatError> {
-        let (token, session) = self.ports.tokens.issue(user.id, self.now())?;
+        let begins_at = session_begins_at(&user, self.now());
+        let (token, session) = self.ports.tokens.issue(user.id, begins_at)?;
         Ok(SignedIn { user, session, token: Token(token) })
     }
 }

@@ -3,11 +3,12 @@
 mod acquaintance;
 mod authenticate;
 pub(crate) mod chat;
+pub(crate) mod check_sessions;
 mod connect;
 mod disconnect;
 pub(crate) mod list_people;
 pub(crate) mod log_in;
-mod log_out;
+pub(crate) mod log_out;
 mod picture;
 pub(crate) mod read_history;
 pub(crate) mod resume;

@@ -42,7 +42,17 @@ impl Chat {
         let password_hash = self.ports.passwords.hash(&password).await?;
         let now = self.now();
         let id = UserId(self.ids.mint(now));
-        let user = User { id, email, name, password_hash, picture, bio, created_at: now, updated_at: now };
+        let user = User {
+            id,
+            email,
+            name,
+            password_hash,
+            picture,
+            bio,
+            created_at: now,
+            updated_at: now,
+            sessions_ended_through: None,
+        };
         match self.ports.store.insert_user(&user).await {
             Err(StoreError::Conflict(_)) => Err(taken()),
             Err(error) => Err(error.into()),

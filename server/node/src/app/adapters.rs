@@ -137,7 +137,7 @@ impl Company {
     /// # Errors
     /// A sentence.
     pub fn open(config: &Config, entropy: &dyn Entropy) -> Result<Self, String> {
-        let Some(settings) = &config.redis else {
+        let Some(redis) = Self::redis(config, entropy)? else {
             return Ok(Self {
                 bus: Arc::new(LocalBus::new(BUS_LEN_MAX)),
                 presence: Arc::new(LocalPresence::default()),
@@ -145,10 +145,6 @@ impl Company {
                 others: None,
             });
         };
-        let mut options = RedisOptions::new(&settings.url);
-        options.prefix.clone_from(&settings.prefix);
-        options.node_name = node_name(config);
-        let redis = named("Redis", Redis::start(options, entropy))?;
         let bus = Arc::new(RedisBus::start(redis.clone(), RedisBusOptions::default()));
         let presence =
             Arc::new(RedisPresence::start(redis.clone(), bus.clone(), RedisPresenceOptions::default()));
@@ -158,6 +154,18 @@ impl Company {
             presence: presence.clone(),
             others: Some((bus, presence)),
         })
+    }
+
+    /// A way to Redis, when there is one.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn redis(config: &Config, entropy: &dyn Entropy) -> Result<Option<Redis>, String> {
+        let Some(settings) = &config.redis else { return Ok(None) };
+        let mut options = RedisOptions::new(&settings.url);
+        options.prefix.clone_from(&settings.prefix);
+        options.node_name = node_name(config);
+        named("Redis", Redis::start(options, entropy)).map(Some)
     }
 
     /// Tells the other gateways that this one is gone.
@@ -313,6 +321,6 @@ async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
     }
 }
 
-fn named<T, E: Display>(what: &str, opened: Result<T, E>) -> Result<T, String> {
+pub(super) fn named<T, E: Display>(what: &str, opened: Result<T, E>) -> Result<T, String> {
     opened.map_err(|error| format!("{what}: {error}"))
 }

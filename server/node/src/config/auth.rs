@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use cookie::SameSite;
 
 use super::Settings;
@@ -22,6 +24,9 @@ pub struct Auth {
     /// `SOCKEYE_SHOW_EMAILS`: whether everybody sees everybody's e-mail address in lists of people. Default off: the field
     /// is there, and empty.
     pub show_emails: bool,
+    /// `SOCKEYE_SESSION_CHECK_MS`: about how often it is looked whether those who are connected may stay, beside what nodes tell
+    /// each other; at least 100 ms. Default 60 s.
+    pub session_check: Duration,
 }
 
 /// Whether a claimed user id is believed without proof, as the original Node backends did.
@@ -33,6 +38,7 @@ pub enum TrustQueryUser {
     Always,
 }
 
+const SESSION_CHECK_MS_MIN: u64 = 100;
 const SECRET_BYTES_MIN: usize = 16;
 const SECRET_DISTINCT_BYTES_MIN: usize = 8;
 
@@ -48,6 +54,12 @@ impl Auth {
         let bcrypt_cost = settings.parse("SALT_ROUNDS", 10);
         if !(4..=15).contains(&bcrypt_cost) {
             settings.problem("SALT_ROUNDS is from 4 to 15");
+        }
+        let session_check_ms = settings.millis("SOCKEYE_SESSION_CHECK_MS", 60_000);
+        if session_check_ms < SESSION_CHECK_MS_MIN {
+            settings.problem(format!(
+                "SOCKEYE_SESSION_CHECK_MS is at least {SESSION_CHECK_MS_MIN} (milliseconds)"
+            ));
         }
         let trust_query_user = settings.choice(
             "SOCKEYE_TRUST_QUERY_USER",
@@ -81,6 +93,7 @@ impl Auth {
             trust_query_user,
             proof_timeout_ms: settings.millis("SOCKEYE_PROOF_TIMEOUT_MS", 5_000),
             show_emails: settings.switch("SOCKEYE_SHOW_EMAILS", false),
+            session_check: Duration::from_millis(session_check_ms),
         }
     }
 }

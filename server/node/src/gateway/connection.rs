@@ -1,33 +1,40 @@
 //! One Socket.IO connection, from proof of identity to clean-up: one task owns it, so its events are handled, acknowledged
 //! and fanned out in the order they were sent (promise G3).
 
-use std::{any::Any, collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
 use sockeye_core::{
-    ChatError,
+    ChatError, Missed, Over,
     id::{DeviceId, UserId},
     limits::{Decision, Rule, Window},
     ports::Clock,
     position::Cursor,
+    session::Proven,
 };
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::{
+    sync::oneshot::error::TryRecvError,
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+};
 
 use super::{
     Gateway,
     announcement::Announcement,
     contract::{Caller, Claim, ClientEvent, Contract, OutEvent, Refused},
-    hub::{Hub, Membership, Told},
-    identity::{Proven, prove, tokens},
+    hub::{Dropped, Hub, Membership, Told},
+    identity::{prove, tokens},
     instruments::{Instruments, ending},
     outage::Outage,
-    recovery::RecoveryKey,
+    recovery::{RecoveryKey, Returning},
     wire::{
         Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
     },
 };
-use crate::config::TrustQueryUser;
+use crate::{
+    audit::{self, Act, Outcome, Subject},
+    config::TrustQueryUser,
+};
 
 /// What connections work with.
 pub struct Connections {
@@ -55,45 +62,48 @@ const RESUME_WITHIN: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl Application for Connections {
+    /// What the answer to an unproven socket says depends on nothing but what that has sent: the store is not asked, and one
+    /// that asks to recover is answered when it is proven.
     async fn admit(&self, handshake: &Handshake, _: &str, auth: &Value) -> Result<Admission, Refusal> {
         let refusal = |reason| Refusal {
             message: self.contract.refusal(&reason),
             passing: reason == Refused::Unavailable,
         };
         let claim = self.contract.claimed_user(&handshake.query);
-        let (user, proven) = match (self.proof(handshake, auth).await, claim) {
-            (Ok(proven), _) => (proven.user, Some(proven)),
+        let key = self.recovery.as_ref().filter(|_| handshake.eio >= 4);
+        let returning = key.and_then(|key| key.returning(auth));
+        let proven = match (self.proof(handshake, auth).await, claim) {
             // Proof may come with the upgrade; until then the socket is told nothing.
-            (Err(Refused::NoProof), Claim::User(user)) if handshake.may_upgrade() => (user, None),
-            (Err(reason), _) => return Err(refusal(reason)),
+            (Err(Refused::NoProof), Claim::User(user)) if handshake.may_upgrade() => {
+                if returning.as_ref().is_none_or(|returning| returning.user != user) {
+                    return Ok(self.unproven(key, user));
+                }
+                self.proof_in_time(handshake, auth).await
+            }
+            (proof, _) => proof,
         };
-        // Before the CONNECT answer: what is accepted once the client has that, it gets. What comes before it is proven waits.
-        let kept = |device| {
-            let session = proven.and_then(|proven| proven.session);
-            let membership = self.hub.join(user, device, session.map(|session| session.id));
-            Some(Box::new(membership) as Box<dyn Any + Send + Sync>)
-        };
-        let Some(key) = self.recovery.as_ref().filter(|_| handshake.eio >= 4) else {
-            let kept = kept(self.gateway.chat.new_device());
-            return Ok(Admission { kept, ..Admission::default() });
-        };
-        if let Some(returning) = key.returning(auth).filter(|returning| returning.user == user)
-            && self.can_resume(user, &returning.offset).await.map_err(refusal)?
+        let proven = proven.map_err(refusal)?;
+        let chat = &self.gateway.chat;
+        if let Some(returning) = returning.filter(|returning| returning.user == proven.user)
+            && let Some(missed) = self.missed(&returning).await.map_err(refusal)?
         {
             let pid = auth.get("pid").and_then(Value::as_str).map(str::to_owned);
-            let recovery_offset = Some(returning.offset.to_string());
-            // One that is not proven must not take the place of one that is; it is replayed what it misses until it is.
-            let kept = proven.and_then(|_| kept(returning.device));
-            return Ok(Admission { pid, recovered: true, recovery_offset, kept });
+            let membership = self.hub.join(proven, returning.device);
+            let catch_up = Some(CatchUp { told: returning.seen, missed });
+            return Ok(admission(pid, true, Kept::Joined { proven, membership, catch_up }));
         }
-        let device = self.gateway.chat.new_device();
-        Ok(Admission { pid: Some(key.pid(user, device)), kept: kept(device), ..Admission::default() })
+        // Before the CONNECT answer: what is accepted once the client has that, it gets.
+        let membership = self.hub.join(proven, chat.new_device());
+        let pid = key.map(|key| key.pid(proven.user, membership.device, Some(&membership.joined_at)));
+        Ok(admission(pid, false, Kept::Joined { proven, membership, catch_up: None }))
     }
 
     /// What is over soon is boxed: a waiting connection costs as much memory as its future has room for.
     async fn serve(&self, connection: Connection) {
         let Some(mut owner) = Box::pin(self.owner(connection)).await else { return };
         let (user, outbox) = (owner.proven.user, owner.outbox.clone());
+        let session = owner.proven.session.map(|session| session.id);
+        let subject = Subject { address: Some(owner.address), user: Some(user), session, account: None };
         let presence_id = self.gateway.chat.new_device();
         let ended = match self.gateway.chat.connect(user, presence_id).await {
             Ok(()) => owner.run().await,
@@ -115,9 +125,13 @@ impl Application for Connections {
                 outbox.because(ending::FAILED);
                 outbox.close_transport();
             }
-            Err(over @ (Ended::SessionOver | Ended::Flooded)) => {
-                let flooded = matches!(over, Ended::Flooded);
-                outbox.because(if flooded { ending::FLOOD } else { ending::LOG_IN_OVER });
+            Err(Ended::Flooded) => {
+                outbox.because(ending::FLOOD);
+                outbox.disconnect(true);
+            }
+            Err(Ended::SessionOver(why)) => {
+                audit::record(Act::SessionEnd, Outcome::Allowed, why, subject);
+                outbox.because(ending::LOG_IN_OVER);
                 outbox.disconnect(true);
             }
         }
@@ -130,33 +144,95 @@ enum Ended {
     ByClient,
     /// It did not keep up.
     Overflowed,
-    /// Logged out, or the token expired.
-    SessionOver,
+    /// It may not stay, and why.
+    SessionOver(&'static str),
     Flooded,
     Failed(ChatError),
 }
 
+impl From<Dropped> for Ended {
+    fn from(dropped: Dropped) -> Self {
+        match dropped {
+            Dropped::Overflowed => Self::Overflowed,
+            Dropped::Over(Over::SessionEnded) => Self::SessionOver("session_ended"),
+            Dropped::Over(Over::AccountGone) => Self::SessionOver("account_gone"),
+        }
+    }
+}
+
+/// What is kept between the answer to CONNECT and the owner's start.
+enum Kept {
+    /// Proven, and in the hub.
+    Joined { proven: Proven, membership: Membership, catch_up: Option<CatchUp> },
+    /// Not proven: not in the hub, whoever it is. What comes for it from this place on is replayed when it is.
+    Unproven { device: DeviceId, since: Cursor },
+}
+
+/// What a device is told before it goes on live.
+struct CatchUp {
+    /// Up to where it has been told.
+    told: Cursor,
+    /// What it has missed since, as far as it has been read.
+    missed: Missed,
+}
+
+impl CatchUp {
+    fn since(place: Cursor) -> Self {
+        Self { told: place.clone(), missed: Missed { entries: vec![], read: place } }
+    }
+}
+
+fn admission(pid: Option<String>, recovered: bool, kept: Kept) -> Admission {
+    Admission { pid, recovered, kept: Some(Box::new(kept)), recovery_offset: None }
+}
+
 impl Connections {
-    /// Whether what a device missed since `after` can be replayed to it.
+    /// A socket that is not proven yet. Its `pid` names a device that nobody else knows; where in the log it is stays here,
+    /// because that tells how much others write.
+    fn unproven(&self, key: Option<&RecoveryKey>, user: UserId) -> Admission {
+        let device = self.gateway.chat.new_device();
+        let pid = key.map(|key| key.pid(user, device, None));
+        admission(pid, false, Kept::Unproven { device, since: self.hub.seen() })
+    }
+
+    /// What a device missed, if that can be replayed to it.
     ///
     /// # Errors
     /// When that cannot be said now: the device is to come again, rather than to miss something.
-    async fn can_resume(&self, user: UserId, after: &Cursor) -> Result<bool, Refused> {
+    async fn missed(&self, returning: &Returning) -> Result<Option<Missed>, Refused> {
+        let Returning { user, device, seen } = returning;
         let known = async {
-            let can = self.gateway.chat.can_resume(user, after).await?;
-            if can {
+            let missed = self.gateway.chat.missed(*user, *device, seen).await?;
+            if missed.is_some() {
                 // Another node may have told it more than this one has read yet.
-                self.hub.reached(after).await;
+                self.hub.reached(seen).await;
             }
-            Ok::<_, ChatError>(can)
+            Ok::<_, ChatError>(missed)
         };
         match timeout(RESUME_WITHIN, known).await {
-            Ok(Ok(can)) => Ok(can),
+            Ok(Ok(missed)) => Ok(missed),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a returning device is sent away for now");
                 Err(Refused::Unavailable)
             }
             Err(_) => Err(Refused::Unavailable),
+        }
+    }
+
+    /// Waits, within bounds, until some request of this connection proves who it is.
+    async fn proof_in_time(&self, handshake: &Handshake, auth: &Value) -> Result<Proven, Refused> {
+        let deadline = Instant::now() + self.proof_timeout;
+        let mut credentials = handshake.credentials();
+        loop {
+            credentials.borrow_and_update();
+            match self.proof(handshake, auth).await {
+                Err(Refused::NoProof) if handshake.may_upgrade() => {}
+                proof => return proof,
+            }
+            // They come from the handshake, which is there.
+            if timeout_at(deadline, credentials.changed()).await.is_err() {
+                return Err(Refused::NoProof);
+            }
         }
     }
 
@@ -182,37 +258,45 @@ impl Connections {
         known.then_some(Proven { user, session: None })
     }
 
-    /// Waits, within bounds, until some request of this connection proves who it is. `None`: it was refused or is gone.
+    /// The same for a socket that was answered already: what it sends meanwhile is held. `None`: it was refused or is gone.
     async fn wait_for_proof(
         &self,
         connection: &mut Connection,
         held: &mut VecDeque<Event>,
     ) -> Option<Proven> {
-        let deadline = Instant::now() + self.proof_timeout;
-        let mut credentials = connection.handshake.credentials();
-        loop {
-            credentials.borrow_and_update();
-            let reason = match self.proof(&connection.handshake, &connection.auth).await {
-                Ok(proven) => return Some(proven),
-                Err(reason) => reason,
-            };
-            if reason != Refused::NoProof || !connection.handshake.may_upgrade() {
-                self.refuse(connection, held, reason);
-                return None;
-            }
-            tokio::select! {
-                changed = credentials.changed() => changed.ok()?,
-                event = connection.inbox.recv() => {
-                    held.push_back(event?);
-                    if held.len() > self.held_len_max {
-                        self.refuse(connection, held, Refused::NoProof);
-                        return None;
+        let reason = {
+            let proof = self.proof_in_time(&connection.handshake, &connection.auth);
+            tokio::pin!(proof);
+            loop {
+                tokio::select! {
+                    proof = &mut proof => match proof {
+                        Ok(proven) => return Some(proven),
+                        Err(reason) => break reason,
+                    },
+                    event = connection.inbox.recv() => {
+                        held.push_back(event?);
+                        if held.len() > self.held_len_max {
+                            break Refused::NoProof;
+                        }
                     }
                 }
-                () = sleep_until(deadline) => {
-                    self.refuse(connection, held, Refused::NoProof);
-                    return None;
-                }
+            }
+        };
+        self.refuse(connection, held, reason);
+        None
+    }
+
+    /// The last look whether somebody may stay, once the hub knows them: whatever ends after it, the hub is told of.
+    async fn may_stay(&self, proven: Proven) -> Result<(), Refused> {
+        match self.gateway.chat.over(&[proven]).await {
+            Ok(over) => match over.first() {
+                None => Ok(()),
+                Some((_, Over::SessionEnded)) => Err(Refused::BadProof),
+                Some((_, Over::AccountGone)) => Err(Refused::UserGone),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a socket is sent away for now");
+                Err(Refused::Unavailable)
             }
         }
     }
@@ -235,30 +319,27 @@ impl Connections {
     /// Waits until a connection is proven, and makes it one that is told what concerns it.
     async fn owner(&self, mut connection: Connection) -> Option<Owner<'_>> {
         let mut held = VecDeque::new();
-        let joined = connection.admission.kept.take();
-        let proven = self.wait_for_proof(&mut connection, &mut held).await?;
-        let admission = &connection.admission;
-        let known = self.recovery.as_ref().zip(admission.pid.as_deref()).and_then(|(key, pid)| key.read(pid));
-        let offset = admission.recovery_offset.as_deref().filter(|_| admission.recovered);
-        let session = proven.session.map(|session| session.id);
-        let joined = joined.and_then(|joined| joined.downcast::<Membership>().ok());
-        let membership = match joined.filter(|joined| joined.is_of(proven.user)) {
-            Some(joined) => {
-                joined.prove(session);
-                *joined
-            }
-            None => {
-                let device = known.map_or_else(|| self.gateway.chat.new_device(), |(_, device)| device);
-                self.hub.join(proven.user, device, session)
+        let kept = connection.admission.kept.take()?.downcast::<Kept>().ok()?;
+        // First it can be found, then it is looked whether it may stay: no log-out comes between unseen.
+        let (proven, membership, catch_up) = match *kept {
+            Kept::Joined { proven, membership, catch_up } => (proven, membership, catch_up),
+            Kept::Unproven { device, since } => {
+                let proven = self.wait_for_proof(&mut connection, &mut held).await?;
+                (proven, self.hub.join(proven, device), Some(CatchUp::since(since)))
             }
         };
+        if let Err(reason) = self.may_stay(proven).await {
+            self.refuse(&connection, &mut held, reason);
+            return None;
+        }
         Some(Owner {
             shared: self,
             proven,
+            address: connection.handshake.peer_address,
             device: membership.device,
             base_url: self.gateway.base_url(&connection.handshake.base_url),
-            recovers: known.is_some(),
-            missed_since: offset.and_then(|offset| offset.parse().ok()),
+            recovers: connection.admission.pid.is_some(),
+            catch_up,
             events: Window::default(),
             refused_count: 0,
             outage: Outage::default(),
@@ -274,11 +355,12 @@ impl Connections {
 struct Owner<'a> {
     shared: &'a Connections,
     proven: Proven,
+    address: IpAddr,
     device: DeviceId,
     base_url: String,
     /// Whether the client was given a `pid`: then every event ends with its place in the log.
     recovers: bool,
-    missed_since: Option<Cursor>,
+    catch_up: Option<CatchUp>,
     events: Window,
     refused_count: u32,
     outage: Outage,
@@ -296,10 +378,10 @@ impl Owner<'_> {
         loop {
             tokio::select! {
                 biased;
-                () = self.membership.overflowed.cancelled() => return Err(Ended::Overflowed),
+                dropped = &mut self.membership.dropped => return Err(dropped.map_or(Ended::Overflowed, Ended::from)),
                 told = self.membership.queue.recv() => self.tell(told.ok_or(Ended::Overflowed)?)?,
                 event = self.inbox.recv() => self.handle(event.ok_or(Ended::ByClient)?).await?,
-                () = sleep_until(expiry) => return Err(Ended::SessionOver),
+                () = sleep_until(expiry) => return Err(Ended::SessionOver("expired")),
             }
         }
     }
@@ -319,29 +401,38 @@ impl Owner<'_> {
         let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
         self.tell_online(&self.shared.contract.online(&online), &seen)?;
         for event in std::mem::take(&mut self.held) {
+            self.still_here()?;
             self.handle(event).await?;
         }
         Ok(())
     }
 
-    /// Replays what a returning device missed, up to where it joined: what came since waits in its queue.
+    /// Replays what the device missed, up to where it joined: what came since waits in its queue.
     async fn catch_up(&mut self) -> Result<(), Ended> {
         let joined_at = self.membership.joined_at.clone();
-        let Some(mut seen) = self.missed_since.take() else { return Ok(()) };
+        let Some(CatchUp { mut told, mut missed }) = self.catch_up.take() else { return Ok(()) };
         let patience = Instant::now() + self.shared.stall_after;
         loop {
-            let chat = &self.shared.gateway.chat;
-            let part = chat.resume(self.proven.user, self.device, &seen, &joined_at);
-            let part = timeout_at(patience, part).await.map_err(|_| Ended::Overflowed)?;
-            let part = part.map_err(Ended::Failed)?;
-            for entry in part.entries {
-                seen.advance(entry.position);
-                self.emit_patiently(self.message(&entry), &seen.to_string()).await?;
+            for entry in missed.entries.iter().filter(|entry| joined_at.covers(entry.position)) {
+                told.advance(entry.position);
+                self.emit_patiently(self.message(entry), &told.to_string()).await?;
             }
-            seen = part.seen;
-            if part.complete {
+            if missed.read.covers_all(&joined_at) {
                 return Ok(());
             }
+            let chat = &self.shared.gateway.chat;
+            let more = chat.resume(self.proven.user, self.device, &missed.read, &joined_at);
+            let more = timeout_at(patience, more).await.map_err(|_| Ended::Overflowed)?;
+            missed = more.map_err(Ended::Failed)?;
+        }
+    }
+
+    /// Fails when the device was dropped from the hub, for what takes longer than an event.
+    fn still_here(&mut self) -> Result<(), Ended> {
+        match self.membership.dropped.try_recv() {
+            Ok(dropped) => Err(dropped.into()),
+            Err(TryRecvError::Closed) => Err(Ended::Overflowed),
+            Err(TryRecvError::Empty) => Ok(()),
         }
     }
 
@@ -349,7 +440,6 @@ impl Owner<'_> {
         match told {
             Told::Message(told) => self.sent(self.send(self.message(&told.entry), &told.seen)),
             Told::Online(announcement) => self.sent(self.announce(&announcement)),
-            Told::SessionEnded => Err(Ended::SessionOver),
         }
     }
 
@@ -418,10 +508,11 @@ impl Owner<'_> {
     }
 
     /// Emits, giving a client that is busy catching up time to take what it was sent before.
-    async fn emit_patiently(&self, event: OutEvent, seen: &str) -> Result<(), Ended> {
+    async fn emit_patiently(&mut self, event: OutEvent, seen: &str) -> Result<(), Ended> {
         const PAUSE: Duration = Duration::from_millis(10);
         let patience = Instant::now() + self.shared.stall_after;
         while Instant::now() < patience {
+            self.still_here()?;
             match self.send(event.clone(), seen) {
                 Ok(()) => return Ok(()),
                 Err(EmitError::Closed) => return Err(Ended::ByClient),

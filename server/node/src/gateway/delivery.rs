@@ -1,7 +1,7 @@
 //! Brings the hub what is for its devices: one task follows the log, every partition of it, and delivers each message once,
 //! in log order ([`Sequencer`]; docs/decisions/0004-every-gateway-tails-the-log.md). What is no message comes by the bus.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use metrics::{Counter, Histogram, counter, histogram};
 use sockeye_core::{
@@ -10,9 +10,11 @@ use sockeye_core::{
     message::Entry,
     ports::{BusEvent, BusSubscription, LogError, LogTail, Received},
     sequencer::{Sequencer, Verdict},
-    session::SessionId,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{contract::Contract, hub::Hub};
@@ -23,8 +25,6 @@ const READ_LEN_MAX: usize = 512;
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// How often to look who is online, should nobody have said that it changed.
 const PRESENCE_CHECK_EVERY: Duration = Duration::from_secs(3);
-/// How long to leave a store alone that did not answer which sessions ended.
-const SESSIONS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads the log and the bus, and fills the hub.
 pub struct Delivery {
@@ -33,6 +33,8 @@ pub struct Delivery {
     pub contract: Arc<dyn Contract>,
     /// The shortest time between two announcements of who is online.
     pub presence_coalesce: Duration,
+    /// Asks [`super::session_check`] to look soon: news of ended log-ins may have been lost.
+    pub check_sessions: Arc<Notify>,
 }
 
 impl Delivery {
@@ -52,7 +54,6 @@ impl Delivery {
         let mut presence = Presence::new(self.presence_coalesce);
         let mut presence_check = interval(PRESENCE_CHECK_EVERY);
         presence_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ending: Option<Ending> = None;
         loop {
             let read = async {
                 sleep_until(read_at).await;
@@ -74,10 +75,13 @@ impl Delivery {
                 },
                 received = subscription.next() => match received? {
                     Received::Event(BusEvent::SessionEnded(session)) => self.hub.end_session(session),
+                    Received::Event(BusEvent::SessionsEnded { user, through }) => {
+                        self.hub.end_sessions(user, through);
+                    }
                     Received::Event(BusEvent::PresenceChanged) => presence.changed(self.hub.device_count()),
                     Received::Lagged => {
                         presence.changed(self.hub.device_count());
-                        ending = Some(Box::pin(ended_sessions(self.chat.clone(), self.hub.sessions())));
+                        self.check_sessions.notify_one();
                     }
                 },
                 () = presence.due() => {
@@ -87,10 +91,6 @@ impl Delivery {
                     if let Ok(users) = self.chat.online().await && presence.differs(&users) {
                         presence.changed(self.hub.device_count());
                     }
-                }
-                ended = async { ending.as_mut().unwrap_or(&mut never()).await }, if ending.is_some() => {
-                    ending = None;
-                    ended.into_iter().for_each(|session| self.hub.end_session(session));
                 }
             }
         }
@@ -185,30 +185,4 @@ impl Presence {
     fn differs(&self, users: &[UserId]) -> bool {
         self.announced.as_deref() != Some(users)
     }
-}
-
-type Ending = Pin<Box<dyn Future<Output = Vec<SessionId>> + Send>>;
-
-fn never() -> Ending {
-    Box::pin(std::future::pending())
-}
-
-/// Those of `sessions` that ended while news of it may have been lost. Tries until the store has answered for each.
-async fn ended_sessions(chat: Arc<Chat>, sessions: Vec<SessionId>) -> Vec<SessionId> {
-    let mut ended = vec![];
-    for session in sessions {
-        loop {
-            match chat.session_ended(session).await {
-                Ok(over) => {
-                    ended.extend(over.then_some(session));
-                    break;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "whether log-ins ended is asked again");
-                    sleep(SESSIONS_AGAIN_AFTER).await;
-                }
-            }
-        }
-    }
-    ended
 }

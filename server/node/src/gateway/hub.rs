@@ -8,13 +8,14 @@ use std::{
 };
 
 use sockeye_core::{
+    Over,
     id::{DeviceId, UserId},
     message::Entry,
     position::{Cursor, Position},
-    session::SessionId,
+    session::{Proven, Session, SessionId},
+    time::Timestamp,
 };
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{announcement::Announcement, contract::OutEvent, instruments::slow_clients_dropped};
 
@@ -27,8 +28,15 @@ pub enum Told {
     Message(Arc<Delivered>),
     /// Who is online.
     Online(Arc<Announcement>),
-    /// Its log-in ended.
-    SessionEnded,
+}
+
+/// Why a device is not in the hub any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// Its queue was full, or it is here anew: a fresh connection is what mends it.
+    Overflowed,
+    /// It may not stay.
+    Over(Over),
 }
 
 /// A message on its way to devices.
@@ -51,16 +59,20 @@ pub struct Hub {
 struct Devices {
     of_user: HashMap<UserId, Vec<Device>>,
     count: usize,
+    /// How many have ever joined.
+    joined_count: u64,
     seen: Cursor,
 }
 
 #[derive(Debug)]
 struct Device {
     id: DeviceId,
-    session: Option<SessionId>,
+    /// Which of all that ever joined this is: one device may be here again before its old connection has gone.
+    nth: u64,
+    session: Option<Session>,
     queue: mpsc::Sender<Told>,
-    /// Tells the owner that the queue overflowed.
-    overflowed: CancellationToken,
+    /// Tells the owner that it is here no more.
+    dropped: oneshot::Sender<Dropped>,
 }
 
 /// A device's end of its queue; leaving the hub is dropping it.
@@ -68,32 +80,38 @@ struct Device {
 pub struct Membership {
     hub: Arc<Hub>,
     user: UserId,
+    nth: u64,
     pub device: DeviceId,
     pub queue: mpsc::Receiver<Told>,
-    pub overflowed: CancellationToken,
+    /// From then on nothing comes into the queue.
+    pub dropped: oneshot::Receiver<Dropped>,
     /// Everything up to here was delivered before this device joined; everything after it is in the queue.
     pub joined_at: Cursor,
 }
 
 impl Hub {
     pub fn new(delivered: Cursor) -> Arc<Self> {
-        let devices = Devices { of_user: HashMap::new(), count: 0, seen: delivered };
+        let devices = Devices { of_user: HashMap::new(), count: 0, joined_count: 0, seen: delivered };
         Arc::new(Self { devices: Mutex::new(devices), progress: watch::Sender::new(()) })
     }
 
-    /// From now on the device is told what concerns it. One device may be here twice for a moment, when it returned before
-    /// its old connection was noticed to be dead: the older one is dropped.
-    pub fn join(self: &Arc<Self>, user: UserId, device: DeviceId, session: Option<SessionId>) -> Membership {
+    /// From now on the device is told what concerns it, and dropped when it may not stay: whoever lets it in looks whether it may
+    /// after this, not before. One device may be here twice for a moment, when it returned before its old connection was
+    /// noticed to be dead: the older one is dropped.
+    pub fn join(self: &Arc<Self>, proven: Proven, device: DeviceId) -> Membership {
+        let Proven { user, session } = proven;
         let (sender, queue) = mpsc::channel(DEVICE_QUEUE_LEN_MAX);
-        let overflowed = CancellationToken::new();
+        let (dropper, dropped) = oneshot::channel();
         let mut devices = self.lock();
         let joined_at = devices.seen.clone();
-        devices.remove(user, |other| other.id == device).iter().for_each(|old| old.overflowed.cancel());
-        let entry = Device { id: device, session, queue: sender, overflowed: overflowed.clone() };
+        devices.remove(user, |other| other.id == device).into_iter().for_each(Device::overflowed);
+        let nth = devices.joined_count;
+        devices.joined_count += 1;
+        let entry = Device { id: device, nth, session, queue: sender, dropped: dropper };
         devices.of_user.entry(user).or_default().push(entry);
         devices.count += 1;
         drop(devices);
-        Membership { hub: self.clone(), user, device, queue, overflowed, joined_at }
+        Membership { hub: self.clone(), user, nth, device, queue, dropped, joined_at }
     }
 
     /// Everything up to here was delivered.
@@ -121,11 +139,14 @@ impl Hub {
         }
     }
 
-    /// The log-ins that devices here were proven with.
-    pub(super) fn sessions(&self) -> Vec<SessionId> {
+    /// Who is here, and by which log-ins: each once.
+    pub(super) fn proven(&self) -> Vec<Proven> {
         let devices = self.lock();
-        let sessions = devices.of_user.values().flatten().filter_map(|device| device.session);
-        sessions.collect::<HashSet<_>>().into_iter().collect()
+        let of_user = |(&user, devices): (&UserId, &Vec<Device>)| {
+            let proven = devices.iter().map(|device| Proven { user, session: device.session });
+            proven.collect::<HashSet<_>>()
+        };
+        devices.of_user.iter().flat_map(of_user).collect()
     }
 
     /// There is nothing to deliver at `position`.
@@ -164,11 +185,26 @@ impl Hub {
         }
     }
 
+    /// A log-in ended.
     pub(super) fn end_session(&self, session: SessionId) {
         let mut devices = self.lock();
-        let everybody: Vec<UserId> = devices.of_user.keys().copied().collect();
-        for user in everybody {
-            devices.tell(user, &Told::SessionEnded, |device| device.session == Some(session));
+        let is_of = |device: &Device| device.session.is_some_and(|own| own.id == session);
+        let found = devices.of_user.iter().filter(|(_, devices)| devices.iter().any(is_of));
+        let users: Vec<UserId> = found.map(|(&user, _)| user).collect();
+        users.into_iter().for_each(|user| devices.end(user, Over::SessionEnded, is_of));
+    }
+
+    /// All log-ins of `user` issued up to and including `through` ended.
+    pub(super) fn end_sessions(&self, user: UserId, through: Timestamp) {
+        let ended = |device: &Device| device.session.is_some_and(|session| session.ended_by(Some(through)));
+        self.lock().end(user, Over::SessionEnded, ended);
+    }
+
+    /// These may not stay.
+    pub(super) fn end(&self, over: &[(Proven, Over)]) {
+        let mut devices = self.lock();
+        for (proven, why) in over {
+            devices.end(proven.user, *why, |device| device.session == proven.session);
         }
     }
 
@@ -191,7 +227,15 @@ impl Devices {
         for dropped in self.remove(user, |device| full.contains(&device.id)) {
             slow_clients_dropped("device").increment(1);
             tracing::info!(device = %dropped.id, "dropped: it does not keep up");
-            dropped.overflowed.cancel();
+            dropped.overflowed();
+        }
+    }
+
+    /// Drops those devices of `user` at once: what waits for them is not for them any more.
+    fn end(&mut self, user: UserId, why: Over, which: impl Fn(&Device) -> bool) {
+        for ended in self.remove(user, which) {
+            // An owner that is gone need not be told.
+            let _ = ended.dropped.send(Dropped::Over(why));
         }
     }
 
@@ -206,26 +250,16 @@ impl Devices {
     }
 }
 
-impl Membership {
-    pub fn is_of(&self, user: UserId) -> bool {
-        self.user == user
-    }
-
-    /// By which log-in the device was proven: it goes when that ends.
-    pub fn prove(&self, session: Option<SessionId>) {
-        let mut devices = self.hub.lock();
-        if self.overflowed.is_cancelled() {
-            return; // The device is here anew, or was dropped: what is in the hub is not ours.
-        }
-        let of_user = devices.of_user.get_mut(&self.user).into_iter().flatten();
-        of_user.filter(|device| device.id == self.device).for_each(|device| device.session = session);
+impl Device {
+    fn overflowed(self) {
+        // An owner that is gone need not be told.
+        let _ = self.dropped.send(Dropped::Overflowed);
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        // The same device may have joined again meanwhile: only our own queue's entry goes.
-        self.queue.close();
-        self.hub.lock().remove(self.user, |device| device.id == self.device && device.queue.is_closed());
+        // The same device may have joined again meanwhile: only our own entry goes.
+        self.hub.lock().remove(self.user, |device| device.nth == self.nth);
     }
 }

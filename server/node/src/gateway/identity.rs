@@ -5,21 +5,13 @@
 //! WebSocket upgrade does (contracts, "Cookie facts"), so proof may come a moment later.
 
 use serde_json::Value;
-use sockeye_core::{Chat, ChatError, id::UserId, session::Session};
+use sockeye_core::{Chat, ChatError, id::UserId, session::Proven};
 
 use super::{
     contract::{Claim, Refused},
     http::cookies::{bearer_token, cookie_tokens, each_once},
     wire::Credentials,
 };
-
-/// A proven connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proven {
-    pub user: UserId,
-    /// Absent when a claim was believed (`SOCKEYE_TRUST_QUERY_USER`).
-    pub session: Option<Session>,
-}
 
 /// Every token that a connection has shown, the most explicit first, each once.
 pub fn tokens(auth: &Value, credentials: &[Credentials], cookie: &str) -> Vec<String> {

@@ -12,12 +12,15 @@ pub mod identity;
 pub mod instruments;
 pub mod outage;
 pub mod recovery;
+pub mod session_check;
 pub mod wire;
 
 use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue};
 use sockeye_core::{Chat, ChatError, SignedIn, session::Session, user::User};
+
+use crate::audit::{self, Act, Outcome, Subject};
 
 use self::{
     contract::Profile,
@@ -91,6 +94,17 @@ impl Gateway {
     /// The tokens a request carries, proven or not.
     pub fn tokens(&self, headers: &HeaderMap) -> Vec<String> {
         cookies::tokens_of(headers, self.profile.cookie)
+    }
+
+    /// Ends every session of `user`, on every node.
+    ///
+    /// # Errors
+    /// As [`Chat::log_out_everywhere`] fails: some may have ended.
+    pub async fn log_out_everywhere(&self, user: &User) -> Result<(), ChatError> {
+        self.chat.log_out_everywhere(user).await?;
+        let subject = Subject { user: Some(user.id), ..Subject::default() };
+        audit::record(Act::LogOut, Outcome::Allowed, "everywhere", subject);
+        Ok(())
     }
 
     /// The `Set-Cookie` value for a fresh session.

@@ -14,7 +14,7 @@ use super::soon;
 /// A process that may run, or not now. Stopped, hard, when dropped.
 pub struct Node {
     pub name: &'static str,
-    /// The binary's arguments.
+    /// The binary's arguments, between blanks.
     pub role: Option<&'static str>,
     /// Where it answers `/readyz`.
     pub address: SocketAddr,
@@ -37,7 +37,7 @@ impl Node {
     pub fn spawn(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
         let process = Command::new(&self.binary)
-            .args(self.role)
+            .args(self.role.into_iter().flat_map(str::split_whitespace))
             .env_clear()
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             // Away from any `.env` of the developer's.

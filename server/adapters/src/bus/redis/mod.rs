@@ -74,10 +74,10 @@ impl RedisBus {
         Self { redis, inlet, outbox, _tasks: tasks }
     }
 
-    /// Waits until everything published so far was sent, or `deadline`: for a node that stops.
-    pub async fn flush(&self, deadline: Duration) {
-        // Other nodes hold everything that an event that is late could tell them; see the port.
-        let _ = timeout(deadline, self.outbox.sent()).await;
+    /// Waits until everything published so far was sent, or `deadline`; whether it was sent. For a process that stops: other
+    /// nodes can find out by themselves what an event that is late would have told them.
+    pub async fn flush(&self, deadline: Duration) -> bool {
+        timeout(deadline, self.outbox.sent()).await.is_ok()
     }
 }
 

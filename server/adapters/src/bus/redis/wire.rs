@@ -1,7 +1,7 @@
 //! How events look on the channel: JSON, a line's worth, with a version. What is not known is for newer versions.
 
 use serde::{Deserialize, Serialize};
-use sockeye_core::{ports::BusEvent, session::SessionId};
+use sockeye_core::{id::UserId, ports::BusEvent, session::SessionId, time::Timestamp};
 
 const VERSION: u32 = 1;
 
@@ -22,6 +22,11 @@ struct Envelope {
     /// Of a log-in that ended: 32 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<String>,
+    /// Whose log-ins ended, all that were issued up to and including `through`, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    through: Option<Timestamp>,
 }
 
 /// What somebody sent.
@@ -36,15 +41,29 @@ pub(super) enum Heard {
 
 impl Note {
     pub(super) fn write(&self, from: &str) -> String {
-        let (kind, session) = match self {
-            Self::Event(BusEvent::PresenceChanged) => ("presence_changed", None),
+        let (from, kind) = (from.to_owned(), self.kind().to_owned());
+        let mut envelope = Envelope { v: VERSION, from, kind, session: None, user: None, through: None };
+        match self {
+            Self::Event(BusEvent::PresenceChanged) | Self::Lost => {}
             Self::Event(BusEvent::SessionEnded(SessionId(bytes))) => {
-                ("session_ended", Some(format!("{:032x}", u128::from_be_bytes(*bytes))))
+                envelope.session = Some(format!("{:032x}", u128::from_be_bytes(*bytes)));
             }
-            Self::Lost => ("lost", None),
-        };
-        let envelope = Envelope { v: VERSION, from: from.to_owned(), kind: kind.to_owned(), session };
+            Self::Event(BusEvent::SessionsEnded { user, through }) => {
+                (envelope.user, envelope.through) = (Some(*user), Some(*through));
+            }
+        }
         serde_json::to_string(&envelope).expect("strings and a number can always be written as JSON")
+    }
+}
+
+impl Note {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(BusEvent::PresenceChanged) => "presence_changed",
+            Self::Event(BusEvent::SessionEnded(_)) => "session_ended",
+            Self::Event(BusEvent::SessionsEnded { .. }) => "sessions_ended",
+            Self::Lost => "lost",
+        }
     }
 }
 
@@ -57,6 +76,10 @@ pub(super) fn read(payload: &[u8], me: &str) -> Heard {
         (VERSION, "presence_changed", _) => Some(Note::Event(BusEvent::PresenceChanged)),
         (VERSION, "session_ended", Some(digits)) => {
             session(&digits).map(|id| Note::Event(BusEvent::SessionEnded(id)))
+        }
+        (VERSION, "sessions_ended", _) => {
+            let ended = envelope.user.zip(envelope.through);
+            ended.map(|(user, through)| Note::Event(BusEvent::SessionsEnded { user, through }))
         }
         (VERSION, "lost", _) => Some(Note::Lost),
         _ => None,
@@ -72,12 +95,18 @@ fn session(digits: &str) -> Option<SessionId> {
 
 #[cfg(test)]
 mod tests {
+    use sockeye_core::id::ObjectId;
+
     use super::*;
 
     #[test]
     fn notes_are_read_as_they_were_written() {
         let ended = Note::Event(BusEvent::SessionEnded(SessionId([0x0a; 16])));
-        for note in [Note::Event(BusEvent::PresenceChanged), ended.clone(), Note::Lost] {
+        let all_ended = Note::Event(BusEvent::SessionsEnded {
+            user: UserId(ObjectId([0x0b; 12])),
+            through: Timestamp::from_millis(7),
+        });
+        for note in [Note::Event(BusEvent::PresenceChanged), ended.clone(), all_ended.clone(), Note::Lost] {
             assert_eq!(read(note.write("a").as_bytes(), "b"), Heard::Note(note.clone()));
             assert_eq!(read(note.write("a").as_bytes(), "a"), Heard::Echo);
         }
@@ -85,6 +114,9 @@ mod tests {
         let line =
             r#"{"v":1,"from":"a","kind":"session_ended","session":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}"#;
         assert_eq!(ended.write("a"), line);
+        let line =
+            r#"{"v":1,"from":"a","kind":"sessions_ended","user":"0b0b0b0b0b0b0b0b0b0b0b0b","through":7}"#;
+        assert_eq!(all_ended.write("a"), line);
     }
 
     #[test]
@@ -96,6 +128,8 @@ mod tests {
             r#"{"v":1,"from":"a","kind":"of another kind","more":[1]}"#,
             r#"{"v":2,"from":"a","kind":"presence_changed"}"#,
             r#"{"v":1,"from":"a","kind":"session_ended"}"#,
+            r#"{"v":1,"from":"a","kind":"sessions_ended","through":7}"#,
+            r#"{"v":1,"from":"a","kind":"sessions_ended","user":"x","through":7}"#,
             r#"{"v":1,"from":"a","kind":"session_ended","session":"+a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}"#,
         ];
         for payload in payloads {

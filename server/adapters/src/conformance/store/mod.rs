@@ -20,6 +20,8 @@ macro_rules! store_suite {
                 $fixture,
                 [
                     a_user_is_found_by_id_and_address,
+                    accounts_are_found_many_at_a_time,
+                    a_users_sessions_end_through_a_time_that_never_goes_back,
                     addresses_are_compared_byte_for_byte,
                     an_address_is_taken_once_however_many_ask,
                     a_picture_is_changed_and_nothing_else,
@@ -59,6 +61,7 @@ macro_rules! store_suite {
                 $fixture,
                 [
                     an_ended_session_is_remembered,
+                    ended_sessions_are_found_many_at_a_time,
                     a_session_may_be_ended_again,
                     ended_sessions_survive_a_restart,
                     an_unknown_group_is_none,

@@ -17,6 +17,20 @@ pub async fn an_ended_session_is_remembered(fixture: &impl Fixture<AnyStore>) {
     assert!(!store.session_ended(SessionId([2; 16])).await.expect("ended"));
 }
 
+pub async fn ended_sessions_are_found_many_at_a_time(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    let id = |n: u16| SessionId(u128::from(n).to_be_bytes());
+    assert!(store.ended_sessions(&[]).await.expect("ended").is_empty());
+    for n in [3, 500, 7] {
+        store.end_session(id(n), LATER).await.expect("end");
+    }
+    let asked: Vec<SessionId> = (1..=500).chain([3]).map(id).collect();
+    let mut ended = store.ended_sessions(&asked).await.expect("ended");
+    ended.sort_unstable();
+    assert_eq!(ended, [id(3), id(7), id(500)], "each once");
+    assert!(store.ended_sessions(&[id(4)]).await.expect("ended").is_empty());
+}
+
 pub async fn a_session_may_be_ended_again(fixture: &impl Fixture<AnyStore>) {
     let store = fixture.open().await;
     store.end_session(SessionId([1; 16]), LATER).await.expect("end");

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use sockeye_core::{
+    id::UserId,
     media::{ImageKind, MediaId, Picture},
     portion::Portion,
     ports::{Store, StoreError},
-    user::User,
+    user::{AccountState, User},
 };
 use tokio::task::JoinSet;
 
@@ -32,6 +33,40 @@ pub async fn a_user_is_found_by_id_and_address(fixture: &impl Fixture<AnyStore>)
     }
     assert_eq!(store.user(user_id(3)).await.expect("user"), None);
     assert_eq!(store.user_by_email("nobody@example.org").await.expect("user"), None);
+}
+
+pub async fn accounts_are_found_many_at_a_time(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    assert!(store.accounts(&[]).await.expect("accounts").is_empty());
+    for number in [1, 2, 300] {
+        store.insert_user(&user(number)).await.expect("insert");
+    }
+    store.end_sessions(user_id(2), time(7)).await.expect("end");
+    let asked: Vec<UserId> = (1..=300).chain([2]).map(user_id).collect();
+    let mut found = store.accounts(&asked).await.expect("accounts");
+    found.sort_unstable_by_key(|account| account.user);
+    let account =
+        |number, sessions_ended_through| AccountState { user: user_id(number), sessions_ended_through };
+    assert_eq!(found, [account(1, None), account(2, Some(time(7))), account(300, None)], "each once");
+}
+
+pub async fn a_users_sessions_end_through_a_time_that_never_goes_back(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    for number in [1, 2] {
+        store.insert_user(&user(number)).await.expect("insert");
+    }
+    for (through, expected) in [(500, 500), (400, 500), (501, 501)] {
+        assert!(store.end_sessions(user_id(1), time(through)).await.expect("end"));
+        let expected = User { sessions_ended_through: Some(time(expected)), ..user(1) };
+        assert_eq!(store.user(user_id(1)).await.expect("user").as_ref(), Some(&expected));
+        assert_eq!(store.user_by_email(&expected.email).await.expect("user"), Some(expected));
+    }
+    assert_eq!(store.user(user_id(2)).await.expect("user"), Some(user(2)));
+    assert!(!store.end_sessions(user_id(3), time(500)).await.expect("end"), "nobody");
+    assert_eq!(store.user(user_id(3)).await.expect("user"), None);
+    drop(store);
+    let ended = fixture.open().await.user(user_id(1)).await.expect("user").expect("a user");
+    assert_eq!(ended.sessions_ended_through, Some(time(501)));
 }
 
 pub async fn addresses_are_compared_byte_for_byte(fixture: &impl Fixture<AnyStore>) {

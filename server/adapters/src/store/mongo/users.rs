@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use mongodb::{
     bson::{Document, doc, oid::ObjectId as Oid},
     options::ReturnDocument,
@@ -9,12 +10,12 @@ use sockeye_core::{
     portion::Portion,
     ports::{StoreError, Users},
     time::Timestamp,
-    user::User,
+    user::{AccountState, User},
 };
 
 use super::{
     MongoStore,
-    documents::{date, user_from, user_oid, user_to},
+    documents::{SESSIONS_ENDED_THROUGH, account_from, date, user_from, user_oid, user_to},
     error::MongoError,
 };
 
@@ -35,6 +36,29 @@ impl Users for MongoStore {
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.find_user(doc! { "email": { "$eq": email } }).await
+    }
+
+    async fn accounts(&self, ids: &[UserId]) -> Result<Vec<AccountState>, StoreError> {
+        let ids: Vec<Oid> = ids.iter().map(|&id| user_oid(id)).collect();
+        let users = self.users();
+        let query = async {
+            let found = users
+                .find(doc! { "_id": { "$in": ids } })
+                .projection(doc! { "email": 1, SESSIONS_ENDED_THROUGH: 1 })
+                .max_time(self.read_deadline)
+                .await?;
+            found.try_collect::<Vec<Document>>().await
+        };
+        let found = self.read(query).await?;
+        Ok(found.iter().filter_map(account_from).collect())
+    }
+
+    /// The time is in a sub-document of ours, which the original backends overlook and keep.
+    async fn end_sessions(&self, id: UserId, through: Timestamp) -> Result<bool, StoreError> {
+        let change = doc! { "$max": { SESSIONS_ENDED_THROUGH: date(through) } };
+        let users = self.users();
+        let changed = self.write(users.update_one(doc! { "_id": user_oid(id) }, change)).await?;
+        Ok(changed.matched_count > 0)
     }
 
     async fn set_picture(

@@ -8,7 +8,13 @@ mod sessions;
 mod statements;
 mod users;
 
-use std::{fmt, fs::File, io, path::Path, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use sockeye_core::{
     ports::{Clock, StoreError},
@@ -17,7 +23,7 @@ use sockeye_core::{
 use tokio::sync::watch;
 
 use crate::{
-    sqlite::{Db, OpenError, open_file},
+    sqlite::{Db, OpenError, open_beside, open_file},
     workers::Workers,
 };
 
@@ -43,7 +49,8 @@ pub struct SqliteStore {
     readers: Workers<Db>,
     stored: Arc<watch::Sender<Cursor>>,
     clock: Arc<dyn Clock>,
-    _lock: File,
+    /// Absent beside another process.
+    _lock: Option<File>,
 }
 
 impl SqliteStore {
@@ -52,25 +59,41 @@ impl SqliteStore {
     /// # Errors
     /// When the directory cannot be used, another process has it, or a newer version wrote it.
     pub fn open(dir: &Path, clock: Arc<dyn Clock>, options: SqliteStoreOptions) -> Result<Self, OpenError> {
-        let mut file = open_file(dir, "store", &schema::MIGRATIONS)?;
-        let path = file.path.clone();
+        let file = open_file(dir, "store", &schema::MIGRATIONS)?;
+        Self::over(file.path, file.db, Some(file.lock), clock, options)
+    }
+
+    /// Opens the store in `dir` while another process may have it, for a short look or a change to users and sessions. How far
+    /// messages are stored is known as of now only, and no other process may store any through this.
+    ///
+    /// # Errors
+    /// When there is none, or it is not in this version's format.
+    pub fn open_beside(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let (path, db) = open_beside(dir, "store", &schema::MIGRATIONS)?;
+        let options = SqliteStoreOptions { reader_threads: 1, ..SqliteStoreOptions::default() };
+        Self::over(path, db, None, clock, options)
+    }
+
+    fn over(
+        path: PathBuf,
+        mut db: Db,
+        lock: Option<File>,
+        clock: Arc<dyn Clock>,
+        options: SqliteStoreOptions,
+    ) -> Result<Self, OpenError> {
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         let io = |source: io::Error| OpenError::Io { path: path.clone(), source };
-        let stored = file.db.read(messages::stored).map_err(sqlite)?;
+        let stored = db.read(messages::stored).map_err(sqlite)?;
         let connections = (0..options.reader_threads.max(1)).map(|_| Db::new(path.clone())).collect();
         let readers = Workers::start("store-read", connections, options.read_queue_len_max, |_| ());
-        let writer = Workers::start(
-            "store-write",
-            vec![file.db],
-            options.write_queue_len_max,
-            Db::checkpoint_when_due,
-        );
+        let writer =
+            Workers::start("store-write", vec![db], options.write_queue_len_max, Db::checkpoint_when_due);
         Ok(Self {
             writer: writer.map_err(io)?,
             readers: readers.map_err(io)?,
             stored: Arc::new(watch::Sender::new(stored)),
             clock,
-            _lock: file.lock,
+            _lock: lock,
         })
     }
 

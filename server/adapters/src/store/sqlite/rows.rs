@@ -24,6 +24,7 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         bio: row.get(5)?,
         created_at: time(row, 6)?,
         updated_at: time(row, 7)?,
+        sessions_ended_through: optional_time(row, 8)?,
     })
 }
 
@@ -94,6 +95,11 @@ fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<ObjectId> {
 
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     row.get(column).map(from_sql).map(Timestamp::from_millis)
+}
+
+pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let millis: Option<i64> = row.get(column)?;
+    Ok(millis.map(from_sql).map(Timestamp::from_millis))
 }
 
 fn picture(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Picture>> {

@@ -1,7 +1,8 @@
 //! The format of `store.db`. Ids are their 12 bytes; times are milliseconds since 1970; `log_partition` and `log_offset`
 //! are the message's place in the log. Add to the end; never change what has been released.
 
-pub(super) const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE users (
         seq           INTEGER PRIMARY KEY, -- the order of signing up
         id            BLOB    NOT NULL UNIQUE,
@@ -66,4 +67,9 @@ pub(super) const MIGRATIONS: [&str; 1] = ["
         until INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX ended_sessions_by_end ON ended_sessions (until);
-"];
+",
+    "
+    -- Sessions issued up to and including then are over.
+    ALTER TABLE users ADD COLUMN sessions_ended_through INTEGER;
+",
+];

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use rusqlite::params;
 use sockeye_core::{
@@ -25,5 +27,20 @@ impl Sessions for SqliteStore {
 
     async fn session_ended(&self, id: SessionId) -> Result<bool, StoreError> {
         self.read(move |tx| tx.prepare_cached(sql::SESSION_ENDED)?.exists([id.0])).await
+    }
+
+    async fn ended_sessions(&self, ids: &[SessionId]) -> Result<Vec<SessionId>, StoreError> {
+        let ids: HashSet<SessionId> = ids.iter().copied().collect();
+        self.read(move |tx| {
+            let mut statement = tx.prepare_cached(sql::SESSION_ENDED)?;
+            let mut ended = vec![];
+            for id in ids {
+                if statement.exists([id.0])? {
+                    ended.push(id);
+                }
+            }
+            Ok(ended)
+        })
+        .await
     }
 }

@@ -11,7 +11,7 @@ macro_rules! statements {
 /// The columns of `rows::user`, in its order.
 macro_rules! user {
     () => {
-        "users.id, users.email, users.name, users.password_hash, users.picture, users.bio, users.created_at, users.updated_at"
+        "users.id, users.email, users.name, users.password_hash, users.picture, users.bio, users.created_at, users.updated_at, users.sessions_ended_through"
     };
 }
 
@@ -29,6 +29,8 @@ statements! {
     USER_ID_IS_TAKEN = "SELECT 1 FROM users WHERE id = ?1";
     USER = concat!("SELECT ", user!(), " FROM users WHERE id = ?1");
     USER_BY_EMAIL = concat!("SELECT ", user!(), " FROM users WHERE email = ?1");
+    ACCOUNT = "SELECT sessions_ended_through FROM users WHERE id = ?1";
+    END_SESSIONS = "UPDATE users SET sessions_ended_through = max(coalesce(sessions_ended_through, 0), ?2) WHERE id = ?1";
     SET_PICTURE = concat!("UPDATE users SET picture = ?2, updated_at = ?3 WHERE id = ?1 RETURNING ", user!());
     SEQ_OF_USER = "SELECT seq FROM users WHERE id = ?1";
     PEOPLE = concat!(

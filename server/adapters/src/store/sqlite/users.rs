@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 use sockeye_core::{
@@ -6,12 +8,12 @@ use sockeye_core::{
     portion::Portion,
     ports::{StoreError, Users},
     time::Timestamp,
-    user::User,
+    user::{AccountState, User},
 };
 
 use super::{
     SqliteStore, rows,
-    rows::{picture_to, time_to, user},
+    rows::{optional_time, picture_to, time_to, user},
     statements as sql,
 };
 use crate::sqlite::limit;
@@ -33,6 +35,30 @@ impl Users for SqliteStore {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         let email = email.to_owned();
         self.read(move |tx| tx.prepare_cached(sql::USER_BY_EMAIL)?.query_row([email], user).optional()).await
+    }
+
+    async fn accounts(&self, ids: &[UserId]) -> Result<Vec<AccountState>, StoreError> {
+        let ids: HashSet<UserId> = ids.iter().copied().collect();
+        self.read(move |tx| {
+            let mut statement = tx.prepare_cached(sql::ACCOUNT)?;
+            let mut found = vec![];
+            for user in ids {
+                let ended = statement.query_row([user.0.0], |row| optional_time(row, 0)).optional()?;
+                found.extend(
+                    ended.map(|sessions_ended_through| AccountState { user, sessions_ended_through }),
+                );
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn end_sessions(&self, id: UserId, through: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let changed = tx.prepare_cached(sql::END_SESSIONS)?.execute(params![id.0.0, time_to(through)])?;
+            Ok(changed > 0)
+        })
+        .await
     }
 
     async fn set_picture(

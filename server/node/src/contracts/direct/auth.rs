@@ -29,6 +29,7 @@ pub fn routes(gateway: &Gateway) -> Router {
     let sign_in = Router::new().route("/signup", post(sign_up)).route("/login", post(log_in));
     let routes = Router::new()
         .route("/logout", post(log_out))
+        .route("/logout-all", post(log_out_everywhere))
         .route("/update-profile", gateway.bodies.with_pictures(put(update_profile)))
         .route("/check", get(check));
     gateway.limit_sign_in(sign_in.with_state(gateway.clone())).merge(routes.with_state(gateway.clone()))
@@ -64,6 +65,16 @@ async fn log_out(State(gateway): State<Gateway>, headers: HeaderMap) -> Response
         Err(error) => Failure::of_account(error).into_response(),
     };
     ([(SET_COOKIE, gateway.cleared_cookie())], answer).into_response()
+}
+
+/// Ends every session of whoever asks, this one too.
+async fn log_out_everywhere(
+    State(gateway): State<Gateway>,
+    Viewer(viewer): Viewer,
+) -> Result<Response, Failure> {
+    gateway.log_out_everywhere(&viewer).await.map_err(Failure::of_account)?;
+    let answer = Json(json!({ "message": "Logged out everywhere" }));
+    Ok(([(SET_COOKIE, gateway.cleared_cookie())], answer).into_response())
 }
 
 async fn update_profile(

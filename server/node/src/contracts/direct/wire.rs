@@ -138,6 +138,7 @@ mod tests {
             bio: "unseen".into(),
             created_at: Timestamp::from_millis(1_700_000_000_000),
             updated_at: Timestamp::from_millis(1_700_000_000_001),
+            sessions_ended_through: None,
         }
     }
 

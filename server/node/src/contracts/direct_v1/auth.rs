@@ -22,6 +22,7 @@ pub fn routes(gateway: &Gateway) -> Router {
     let sign_in = Router::new().route("/signup", post(sign_up)).route("/login", post(log_in));
     let routes = Router::new()
         .route("/logout", post(log_out))
+        .route("/logout-all", post(log_out_everywhere))
         .route("/check-auth", get(check_auth))
         .route("/get-user", get(get_user))
         .route("/update-profile", gateway.bodies.with_pictures(put(update_profile)));
@@ -67,6 +68,16 @@ async fn check_auth(Viewer(viewer): Viewer, BaseUrl(base_url): BaseUrl) -> Respo
 async fn get_user(Viewer(viewer): Viewer, BaseUrl(base_url): BaseUrl) -> Response {
     let user = UserDocument::of(&viewer, &base_url);
     Json(UserAnswer { message: None, user, token: None }).into_response()
+}
+
+/// Ends every session of whoever asks, this one too.
+async fn log_out_everywhere(
+    State(gateway): State<Gateway>,
+    Viewer(viewer): Viewer,
+) -> Result<Response, Failure> {
+    gateway.log_out_everywhere(&viewer).await?;
+    let answer = Json(json!({ "message": "Logged out everywhere" }));
+    Ok(([(SET_COOKIE, gateway.cleared_cookie())], answer).into_response())
 }
 
 async fn update_profile(

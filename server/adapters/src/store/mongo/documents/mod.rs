@@ -14,7 +14,7 @@ use sockeye_core::{
 pub(super) use self::{
     message::{Place, PlaceOf, Placed, entry_from, message_from, message_to, placed_from},
     picture::Pictures,
-    user::{user_from, user_to},
+    user::{SESSIONS_ENDED_THROUGH, account_from, user_from, user_to},
 };
 
 pub(super) fn oid(id: ObjectId) -> Oid {

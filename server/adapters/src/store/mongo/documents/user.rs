@@ -1,5 +1,9 @@
 use mongodb::bson::{Document, doc};
-use sockeye_core::{id::UserId, user::User};
+use sockeye_core::{
+    id::UserId,
+    time::Timestamp,
+    user::{AccountState, User},
+};
 
 use super::{Pictures, date, id_from, oid, text_from, time_from, time_of_id};
 use crate::store::mongo::MongoSchema;
@@ -57,7 +61,22 @@ pub(in super::super) fn user_from(
         bio: text_from(document, "bio"),
         created_at,
         updated_at: time_from(document, "updatedAt").unwrap_or(created_at),
+        sessions_ended_through: sessions_ended_from(document),
     })
+}
+
+/// Where it is in a user's document: beside what the original backends know.
+pub(in super::super) const SESSIONS_ENDED_THROUGH: &str = "sockeye.sessionsEndedThrough";
+
+/// `None` when it is no user to [`user_from`] either.
+pub(in super::super) fn account_from(document: &Document) -> Option<AccountState> {
+    document.get_str("email").ok()?;
+    let user = UserId(id_from(document, "_id")?);
+    Some(AccountState { user, sessions_ended_through: sessions_ended_from(document) })
+}
+
+fn sessions_ended_from(document: &Document) -> Option<Timestamp> {
+    time_from(document.get_document("sockeye").ok()?, "sessionsEndedThrough")
 }
 
 impl MongoSchema {
