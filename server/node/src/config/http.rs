@@ -1,6 +1,6 @@
 use std::{net::IpAddr, path::PathBuf};
 
-use super::Settings;
+use super::{Settings, settings::DAY};
 
 /// How the process is reached.
 #[derive(Debug, Clone)]
@@ -14,27 +14,38 @@ pub struct Http {
     pub origins: Vec<String>,
     /// `SOCKEYE_PUBLIC_URL`: how all clients reach us, for absolute picture addresses. Default: what each client used.
     pub public_url: Option<String>,
-    /// `SOCKEYE_TRUST_PROXY_HOPS`: proxies in front that set `X-Forwarded-For`. Default 0; 1 in production.
+    /// `SOCKEYE_TRUST_PROXY_HOPS`: proxies in front that set `X-Forwarded-For`, up to 100. Default 0; 1 in production.
     pub proxy_hops: usize,
     /// `SOCKEYE_STATIC_DIR`: a built single-page app to serve. Default none.
     pub static_dir: Option<PathBuf>,
-    /// `SOCKEYE_REQUEST_TIMEOUT_MS`: after this a request is answered 503. Default 15 s.
+    /// `SOCKEYE_REQUEST_TIMEOUT_MS`: after this, up to a day, a request is answered 503. Default 15 s.
     pub request_timeout_ms: u64,
 }
 
+const PROXY_HOPS_MAX: usize = 100;
+
 impl Http {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
-        let port = settings.parse("PORT", 5000);
+        let port = settings.bounded("PORT", 5000, 0..=u16::MAX);
         Self {
             host: settings.parse("SOCKEYE_HOST", IpAddr::from([0, 0, 0, 0])),
-            port: settings.parse("SERVER_PORT", port),
+            port: settings.bounded("SERVER_PORT", port, 0..=u16::MAX),
             origins: origins(settings),
             public_url: settings.read("SOCKEYE_PUBLIC_URL", None, |text| origin(text).map(Some)),
-            proxy_hops: settings.parse("SOCKEYE_TRUST_PROXY_HOPS", usize::from(production)),
+            proxy_hops: settings.bounded(
+                "SOCKEYE_TRUST_PROXY_HOPS",
+                usize::from(production),
+                0..=PROXY_HOPS_MAX,
+            ),
             static_dir: settings.text("SOCKEYE_STATIC_DIR").map(PathBuf::from),
-            request_timeout_ms: settings.millis("SOCKEYE_REQUEST_TIMEOUT_MS", 15_000),
+            request_timeout_ms: request_timeout_ms(settings),
         }
     }
+}
+
+fn request_timeout_ms(settings: &Settings) -> u64 {
+    let timeout = settings.positive_duration("SOCKEYE_REQUEST_TIMEOUT_MS", 15_000, DAY);
+    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn origins(settings: &Settings) -> Vec<String> {
@@ -58,9 +69,11 @@ fn origins(settings: &Settings) -> Vec<String> {
 
 /// `scheme://host[:port]` as browsers write it in `Origin`.
 fn origin(text: &str) -> Result<String, String> {
-    let wrong = || format!("has {text:?}, which is no origin such as http://localhost:5173");
+    // Without the text: what was put into the wrong setting may be a secret.
+    let wrong = || "has something that is no origin such as http://localhost:5173".to_owned();
     let url = url::Url::parse(text).map_err(|_| wrong())?;
-    if !matches!(url.scheme(), "http" | "https") || !matches!(url.path(), "" | "/") {
+    let more = url.username() != "" || url.password().is_some() || url.query().or(url.fragment()).is_some();
+    if !matches!(url.scheme(), "http" | "https") || !matches!(url.path(), "" | "/") || more {
         return Err(wrong());
     }
     Ok(url.origin().ascii_serialization())
