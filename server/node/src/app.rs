@@ -52,6 +52,9 @@ const HELD_LEN_MAX: usize = 64;
 /// # Errors
 /// A sentence that says what kept the process from starting, or made it stop.
 pub async fn run(config: Config, role: Role) -> Result<(), String> {
+    for warning in config.warnings.iter().chain(&config.odd_files()) {
+        tracing::warn!("{warning}");
+    }
     let metrics = Metrics::install()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let storage = Storage::open(&config, role, clock.clone()).await?;

@@ -11,6 +11,7 @@ pub mod logging;
 pub mod ops;
 #[cfg(feature = "planted-bugs")]
 mod planted;
+pub mod private;
 mod secret;
 pub mod worker;
 

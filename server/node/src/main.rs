@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use sockeye::{
     app,
     config::{Config, Role, Settings},
-    logging,
+    logging, private,
 };
 
 const HELP: &str = "sockeye: a chat backend that speaks the Socket.IO wire protocol
@@ -29,7 +29,9 @@ embedded log and store; with KAFKA_BROKERS, MONGODB_URI and REDIS_URL it is part
 ";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // What is not UTF-8 is no command of ours, whatever stands in for it.
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => run(Role::All),
         ["serve"] => run(Role::Gateway),
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         ["migrate"] => migrate(),
         ["sessions", "end", who] => end_sessions(who),
         ["doctor"] => doctor(),
-        ["healthcheck"] => configured(&[]).map_or_else(|code| code, |config| app::healthcheck::run(&config)),
+        ["healthcheck"] => read(&[]).map_or_else(|code| code, |config| app::healthcheck::run(&config)),
         ["--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -59,6 +61,16 @@ fn run(role: Role) -> ExitCode {
         Ok(((), config)) => config,
         Err(code) => return code,
     };
+    let tightened = private::keep_private(&config.storage.data_dir);
+    if tightened.count > 0 {
+        tracing::info!(
+            files = tightened.count,
+            "others could read what is in SOCKEYE_DATA_DIR; now they cannot"
+        );
+    }
+    if let Some(left) = tightened.left {
+        tracing::warn!("{left}");
+    }
     in_runtime(async {
         match app::run(config, role).await {
             Ok(()) => {
@@ -123,16 +135,23 @@ fn doctor() -> ExitCode {
 }
 
 /// The configuration, fit for the roles. What is wrong is said.
+fn read(roles: &[Role]) -> Result<Config, ExitCode> {
+    let config = Config::read(Settings::from_environment()).map_err(|problems| refused(&problems))?;
+    let unfit: Vec<String> = roles.iter().flat_map(|&role| config.unfit_for(role)).collect();
+    if unfit.is_empty() { Ok(config) } else { Err(refused(&unfit)) }
+}
+
+/// The same, with usable files and directories.
 fn configured(roles: &[Role]) -> Result<Config, ExitCode> {
-    let config = Config::read(Settings::from_environment()).and_then(|config| {
-        let unfit: Vec<String> = roles.iter().flat_map(|&role| config.unfit_for(role)).collect();
-        if unfit.is_empty() { Ok(config) } else { Err(unfit) }
-    });
-    config.map_err(|problems| {
-        eprintln!("sockeye cannot start:");
-        problems.iter().for_each(|problem| eprintln!("  {problem}"));
-        ExitCode::from(2)
-    })
+    let config = read(roles)?;
+    let unusable = config.unusable_files();
+    if unusable.is_empty() { Ok(config) } else { Err(refused(&unusable)) }
+}
+
+fn refused(problems: &[String]) -> ExitCode {
+    eprintln!("sockeye cannot start:");
+    problems.iter().for_each(|problem| eprintln!("  {problem}"));
+    ExitCode::from(2)
 }
 
 fn logged(config: &Config) -> Result<(), ExitCode> {

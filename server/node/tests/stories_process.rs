@@ -117,13 +117,15 @@ async fn production_without_a_secret_refuses_to_start_and_names_the_setting() {
 async fn production_with_a_secret_serves_and_never_logs_it() {
     let secret = "kT9v-2nQx7LmZpR4-and-more";
     let server =
-        Server::with(&[("NODE_ENV", "production"), ("JWT_SECRET", secret), ("SOCKEYE_LOG", "debug")]).await;
+        Server::with(&[("NODE_ENV", "production"), ("JWT_SECRET", secret), ("SOCKEYE_LOG", "trace")]).await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
     let mut reader = bob.connect().await;
     ann.connect().await.send(&bob.id, "a private matter").await;
+    ann.dial().over(Transport::Polling).connect().await.expect("let in");
     assert_eq!(reader.texts_until("a private matter").await, ["a private matter"]);
     ann.log_out().await;
     let log = server.log();
+    assert!(log.contains("\"DEBUG\""), "our own lines are there");
     for secret in [secret, &ann.token, &bob.token, &ann.password, "a private matter", "$2b$"] {
         assert!(!log.contains(secret), "the log tells {secret:?}");
     }

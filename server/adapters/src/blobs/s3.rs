@@ -33,6 +33,8 @@ pub struct S3Options {
     pub keys: Option<S3Keys>,
     /// `SOCKEYE_S3_PREFIX`: names of objects begin with it, `/` between.
     pub prefix: String,
+    /// `AWS_*` settings that are not in the process's environment; read when there are no keys.
+    pub environment: Vec<(String, String)>,
     /// Bound of a call, attempts and pauses together; 0: 20 s.
     pub answer_within_ms: u64,
 }
@@ -92,7 +94,12 @@ impl S3Blobs {
             Some(keys) => AmazonS3Builder::new()
                 .with_access_key_id(keys.access_key)
                 .with_secret_access_key(keys.secret_key),
-            None => AmazonS3Builder::from_env(),
+            None => options.environment.iter().fold(AmazonS3Builder::from_env(), |builder, (name, value)| {
+                match name.to_ascii_lowercase().parse() {
+                    Ok(key) => builder.with_config(key, value),
+                    Err(_) => builder,
+                }
+            }),
         };
         if let Some(region) = options.region {
             builder = builder.with_region(region);

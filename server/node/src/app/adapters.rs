@@ -232,6 +232,7 @@ pub fn s3(config: &Config) -> Result<Option<S3Blobs>, String> {
         endpoint: s3.endpoint.clone(),
         keys,
         prefix: s3.prefix.clone(),
+        environment: s3.environment.clone(),
         ..S3Options::default()
     };
     named("S3", S3Blobs::new(options)).map(Some)

@@ -13,6 +13,7 @@ use super::adapters::{kafka_options, open_mongo, s3};
 use crate::{
     clock::SystemEntropy,
     config::{Config, ContractName, Role},
+    private,
 };
 
 /// A server that says nothing for this long is not reachable.
@@ -66,6 +67,9 @@ fn configuration(config: &Config, report: &mut Report) {
     };
     let mode = if config.production { "production" } else { "development" };
     report.ok(PART, format_args!("Sockeye {}, contract {contract}, {mode}.", env!("CARGO_PKG_VERSION")));
+    for warning in config.warnings.iter().chain(&config.odd_files()) {
+        report.warn(PART, warning);
+    }
     let unfit = [Role::Gateway, Role::Worker].map(|role| config.unfit_for(role));
     if config.kafka.is_none() {
         report.ok(PART, "One process: `sockeye` (the embedded log).");
@@ -170,7 +174,15 @@ fn directory(part: &str, dir: &Path, report: &mut Report) {
     let made =
         fs::create_dir_all(dir).and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe));
     match made {
-        Ok(()) => report.ok(part, format_args!("In {}.", dir.display())),
+        Ok(()) => {
+            report.ok(part, format_args!("In {}.", dir.display()));
+            if private::is_open(dir) {
+                report.warn(
+                    part,
+                    "Others on this machine can look into SOCKEYE_DATA_DIR; a start closes it, if it may.",
+                );
+            }
+        }
         Err(error) => report.fail(part, format_args!("{}: {error}. Check SOCKEYE_DATA_DIR.", dir.display())),
     }
 }

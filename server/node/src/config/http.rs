@@ -2,7 +2,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 
-use super::Settings;
+use super::{Settings, settings::DAY};
 
 /// How the process is reached.
 #[derive(Debug, Clone)]
@@ -18,38 +18,44 @@ pub struct Http {
     /// `SOCKEYE_PUBLIC_URL`: how all clients reach us, for absolute picture addresses and to know our own pages.
     /// Default: what each client used.
     pub public_url: Option<String>,
-    /// `SOCKEYE_TRUST_PROXY_HOPS`: proxies in front, one behind the other, that set `X-Forwarded-For`. Default 0; 1 in
-    /// production, and when `SOCKEYE_TRUSTED_PROXIES` is set.
+    /// `SOCKEYE_TRUST_PROXY_HOPS`: proxies in front, one behind the other, that set `X-Forwarded-For`, up to 100. Default 0;
+    /// 1 in production, and when `SOCKEYE_TRUSTED_PROXIES` is set.
     pub proxy_hops: usize,
     /// `SOCKEYE_TRUSTED_PROXIES`: networks (`10.0.0.0/8`) or addresses, separated by commas, from which the last of these
     /// proxies connects; `X-Forwarded` headers of anybody else are ignored. Default: loopback and private networks.
     pub trusted_proxies: Vec<IpNet>,
     /// `SOCKEYE_STATIC_DIR`: a built single-page app to serve. Default none.
     pub static_dir: Option<PathBuf>,
-    /// `SOCKEYE_REQUEST_TIMEOUT_MS`: after this a request is answered 503. Default 15 s.
+    /// `SOCKEYE_REQUEST_TIMEOUT_MS`: after this, up to a day, a request is answered 503. Default 15 s.
     pub request_timeout_ms: u64,
 }
 
+const PROXY_HOPS_MAX: usize = 100;
 /// Where proxies usually are, and clients usually are not: loopback, private, link-local and shared (carrier) networks.
 const PRIVATE_NETWORKS: &str =
     "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7,fe80::/10";
 
 impl Http {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
-        let port = settings.parse("PORT", 5000);
+        let port = settings.bounded("PORT", 5000, 0..=u16::MAX);
         let named_proxies = settings.read("SOCKEYE_TRUSTED_PROXIES", None, |text| networks(text).map(Some));
         let proxy_hops = usize::from(production || named_proxies.is_some());
         Self {
             host: settings.parse("SOCKEYE_HOST", IpAddr::from([0, 0, 0, 0])),
-            port: settings.parse("SERVER_PORT", port),
+            port: settings.bounded("SERVER_PORT", port, 0..=u16::MAX),
             origins: origins(settings, production),
             public_url: settings.read("SOCKEYE_PUBLIC_URL", None, |text| public_url(text).map(Some)),
-            proxy_hops: settings.parse("SOCKEYE_TRUST_PROXY_HOPS", proxy_hops),
+            proxy_hops: settings.bounded("SOCKEYE_TRUST_PROXY_HOPS", proxy_hops, 0..=PROXY_HOPS_MAX),
             trusted_proxies: named_proxies.unwrap_or_else(|| networks(PRIVATE_NETWORKS).unwrap_or_default()),
             static_dir: settings.text("SOCKEYE_STATIC_DIR").map(PathBuf::from),
-            request_timeout_ms: settings.millis("SOCKEYE_REQUEST_TIMEOUT_MS", 15_000),
+            request_timeout_ms: request_timeout_ms(settings),
         }
     }
+}
+
+fn request_timeout_ms(settings: &Settings) -> u64 {
+    let timeout = settings.positive_duration("SOCKEYE_REQUEST_TIMEOUT_MS", 15_000, DAY);
+    u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn origins(settings: &Settings, production: bool) -> Vec<String> {

@@ -1,6 +1,9 @@
 use std::{fmt, path::PathBuf};
 
-use super::Settings;
+use super::{
+    Settings,
+    address::{host_of, is_loopback},
+};
 
 /// The message log of a cluster. Present when `KAFKA_BROKERS` is set.
 #[derive(Debug, Clone)]
@@ -18,9 +21,9 @@ pub struct Kafka {
     pub tls: bool,
     /// `SOCKEYE_KAFKA_TLS_CA`: a PEM file of the authorities to trust. Default: the system's.
     pub tls_ca: Option<PathBuf>,
-    /// `SOCKEYE_KAFKA_PARTITIONS`: of a topic that is created. Default 12.
+    /// `SOCKEYE_KAFKA_PARTITIONS`: of a topic that is created, 1 to 100,000. Default 12.
     pub partitions: u32,
-    /// `SOCKEYE_KAFKA_REPLICATION`: copies of a topic that is created. Default: the brokers'.
+    /// `SOCKEYE_KAFKA_REPLICATION`: copies of a topic that is created, 1 to 100. Default: the brokers'.
     pub replication: Option<u16>,
 }
 
@@ -56,7 +59,7 @@ impl Kafka {
                 ("scram-sha-512", SaslMechanism::ScramSha512),
             ],
         );
-        let sasl = match (settings.text("KAFKA_USERNAME"), settings.text("KAFKA_PASSWORD")) {
+        let sasl = match (settings.verbatim("KAFKA_USERNAME"), settings.verbatim("KAFKA_PASSWORD")) {
             (Some(username), Some(password)) => Some(Sasl { username, password, mechanism }),
             (None, None) => None,
             _ => {
@@ -64,17 +67,23 @@ impl Kafka {
                 None
             }
         };
-        let topic = settings.text("KAFKA_TOPIC");
+        let topic = settings.read("KAFKA_TOPIC", None, |text| topic(text).map(Some));
         let group = settings.text("KAFKA_GROUP");
         let tls = settings.switch("SOCKEYE_KAFKA_TLS", false);
         let tls_ca = settings.text("SOCKEYE_KAFKA_TLS_CA").map(PathBuf::from);
-        let partitions = settings.parse("SOCKEYE_KAFKA_PARTITIONS", 12);
-        let replication =
-            settings.read("SOCKEYE_KAFKA_REPLICATION", None, |text| text.parse().map(Some).map_err(number));
+        let partitions = settings.bounded("SOCKEYE_KAFKA_PARTITIONS", 12, 1..=100_000);
+        let replication = settings
+            .text("SOCKEYE_KAFKA_REPLICATION")
+            .map(|_| settings.bounded("SOCKEYE_KAFKA_REPLICATION", 1, 1..=100));
         if tls_ca.is_some() && !tls {
             settings.problem("SOCKEYE_KAFKA_TLS_CA is set, but SOCKEYE_KAFKA_TLS is not on");
         }
-        let Some(brokers) = settings.text("KAFKA_BROKERS") else {
+        let is_set = settings.text("KAFKA_BROKERS").is_some();
+        let brokers = settings.read("KAFKA_BROKERS", None, |text| brokers(text).map(Some));
+        let Some(brokers) = brokers else {
+            if is_set {
+                return None;
+            }
             if sasl.is_some() || topic.is_some() || tls {
                 settings.problem(
                     "KAFKA_TOPIC, KAFKA_USERNAME or SOCKEYE_KAFKA_TLS is set, but KAFKA_BROKERS is not: set it to the \
@@ -83,6 +92,18 @@ impl Kafka {
             }
             return None;
         };
+        if let Some(sasl) = sasl.as_ref().filter(|_| !tls && !is_local(&brokers)) {
+            settings.warning(match sasl.mechanism {
+                SaslMechanism::Plain => {
+                    "KAFKA_PASSWORD goes over the network in clear text, and all messages with it: set SOCKEYE_KAFKA_TLS=on, or \
+                     use a network that nobody else is on"
+                }
+                SaslMechanism::ScramSha256 | SaslMechanism::ScramSha512 => {
+                    "KAFKA_PASSWORD is set, but SOCKEYE_KAFKA_TLS is not on: whoever can read the network sees all messages, and \
+                     can guess at the password"
+                }
+            });
+        }
         let default = || "chat-messages".to_owned();
         Some(Self {
             brokers,
@@ -97,6 +118,41 @@ impl Kafka {
     }
 }
 
-fn number(error: std::num::ParseIntError) -> String {
-    error.to_string()
+/// With blanks and empty parts, as they come from templates.
+fn brokers(text: &str) -> Result<String, String> {
+    let mut parts = text.split(',').map(str::trim).filter(|part| !part.is_empty()).peekable();
+    let some = parts.peek().is_some();
+    if some && parts.all(is_broker) {
+        return Ok(text.to_owned());
+    }
+    Err("is brokers' addresses joined by commas, host:port,host:port".to_owned())
+}
+
+fn is_broker(part: &str) -> bool {
+    let address = without_scheme(part);
+    let host = host_of(address);
+    let port = address[host.len()..].strip_prefix(':');
+    let is_host = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']' | '%');
+    !host.is_empty()
+        && host.chars().all(is_host)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+fn is_local(brokers: &str) -> bool {
+    let parts = brokers.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| host_of(without_scheme(part))).all(is_loopback)
+}
+
+fn without_scheme(part: &str) -> &str {
+    part.split_once("://").map_or(part, |(_, address)| address)
+}
+
+/// Room is left for the name of the dead letters' topic.
+fn topic(text: &str) -> Result<String, String> {
+    const NAME_LEN_MAX: usize = 220;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if text.len() <= NAME_LEN_MAX && !matches!(text, "." | "..") && text.bytes().all(is_name) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("is up to {NAME_LEN_MAX} letters, digits, dots, dashes and underscores"))
 }

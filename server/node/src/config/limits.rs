@@ -14,25 +14,28 @@ pub struct Limits {
     /// `SOCKEYE_LIMIT_EVENTS`: socket events per connection. Default `2000/10s`: what a client held back while it was
     /// away comes in one burst.
     pub events: Rule,
-    /// `SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS`: Socket.IO connections per client address. Default 5000.
+    /// `SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS`: Socket.IO connections per client address, up to 10,000,000. Default 5000.
     pub connections_per_address_max: usize,
-    /// `SOCKEYE_TEXT_CHARS_MAX`: characters in a message. Default 10,000.
+    /// `SOCKEYE_TEXT_CHARS_MAX`: characters in a message, up to 1,000,000. Default 10,000.
     pub text_chars_max: usize,
-    /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture. Default 5,000,000; JSON bodies with one may be half as large again, and 10 MB in any case; others 16 KiB.
+    /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture, up to 64 MiB. Default 5,000,000; JSON bodies with one may be half as large again, and 10 MB in any case; others 16 KiB.
     pub media_bytes_max: usize,
-    /// `SOCKEYE_BODIES_BYTES_MAX`: bytes of request bodies under way at once, of all clients; beyond, 503. Default
+    /// `SOCKEYE_BODIES_BYTES_MAX`: bytes of request bodies under way at once, of all clients, up to 64 GiB; beyond, 503. Default
     /// 67,108,864 (64 MiB); one picture fits in any case.
     pub bodies_bytes_max: usize,
-    /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer. Default 1000.
+    /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer, up to 100,000. Default 1000.
     pub history_len_max: usize,
-    /// `SOCKEYE_ANSWER_BYTES_MAX`: bytes of messages or people in one answer, which ends with the one that reaches it. Default
-    /// 4,000,000.
+    /// `SOCKEYE_ANSWER_BYTES_MAX`: bytes of messages or people in one answer, which ends with the one that reaches it, up to
+    /// 1 GiB. Default 4,000,000.
     pub answer_bytes_max: usize,
-    /// `SOCKEYE_PEOPLE_LEN_MAX`: people in one answer. Default 10,000.
+    /// `SOCKEYE_PEOPLE_LEN_MAX`: people in one answer, up to 1,000,000. Default 10,000.
     pub people_len_max: usize,
-    /// `SOCKEYE_RECOVERY_LEN_MAX`: missed messages replayed to a returning client. Default 1000.
+    /// `SOCKEYE_RECOVERY_LEN_MAX`: missed messages replayed to a returning client, up to 1,000,000. Default 1000.
     pub recovery_len_max: usize,
 }
+
+/// What the adapters read back.
+const PICTURE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 impl Limits {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
@@ -43,14 +46,18 @@ impl Limits {
             requests: rate(settings, "SOCKEYE_LIMIT_REQUESTS", "requests", requests),
             sign_in: rate(settings, "SOCKEYE_LIMIT_SIGN_IN", "sign_in", sign_in),
             events: rate(settings, "SOCKEYE_LIMIT_EVENTS", "events", (2_000, 10_000, 0)),
-            connections_per_address_max: settings.parse("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", 5_000),
-            text_chars_max: settings.parse("SOCKEYE_TEXT_CHARS_MAX", 10_000),
-            media_bytes_max: settings.parse("SOCKEYE_MEDIA_MAX_BYTES", 5_000_000),
-            bodies_bytes_max: settings.parse("SOCKEYE_BODIES_BYTES_MAX", 64 * 1024 * 1024),
-            history_len_max: settings.parse("SOCKEYE_HISTORY_LEN_MAX", 1_000),
-            answer_bytes_max: settings.parse("SOCKEYE_ANSWER_BYTES_MAX", 4_000_000),
-            people_len_max: settings.parse("SOCKEYE_PEOPLE_LEN_MAX", 10_000),
-            recovery_len_max: settings.parse("SOCKEYE_RECOVERY_LEN_MAX", 1_000),
+            connections_per_address_max: settings.positive(
+                "SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS",
+                5_000,
+                10_000_000,
+            ),
+            text_chars_max: settings.positive("SOCKEYE_TEXT_CHARS_MAX", 10_000, 1_000_000),
+            media_bytes_max: settings.positive("SOCKEYE_MEDIA_MAX_BYTES", 5_000_000, PICTURE_BYTES_MAX),
+            bodies_bytes_max: settings.positive("SOCKEYE_BODIES_BYTES_MAX", 64 << 20, 64 << 30),
+            history_len_max: settings.positive("SOCKEYE_HISTORY_LEN_MAX", 1_000, 100_000),
+            answer_bytes_max: settings.positive("SOCKEYE_ANSWER_BYTES_MAX", 4_000_000, 1 << 30),
+            people_len_max: settings.positive("SOCKEYE_PEOPLE_LEN_MAX", 10_000, 1_000_000),
+            recovery_len_max: settings.positive("SOCKEYE_RECOVERY_LEN_MAX", 1_000, 1_000_000),
         }
     }
 
@@ -82,7 +89,7 @@ fn parse_rate(name: &'static str, text: &str) -> Result<Rule, String> {
         None => default.ok_or_else(wrong),
     };
     let (window_ms, block_ms) = (millis(None)?, millis(Some(0))?);
-    if parts.next().is_some() || window_ms == 0 {
+    if parts.next().is_some() || window_ms == 0 || events_max == 0 {
         return Err(wrong());
     }
     Ok(Rule { name, events_max, window_ms, block_ms })
@@ -101,7 +108,7 @@ mod tests {
         );
         assert_eq!(rule("10/1s").unwrap().block_ms, 0);
         assert_eq!(rule("off").unwrap().events_max, u32::MAX);
-        for wrong in ["", "10", "10/", "x/1s", "1/1s/1s/1s", "1/0"] {
+        for wrong in ["", "10", "10/", "x/1s", "1/1s/1s/1s", "1/0", "0/1s", "-1/1s", "1/-1s"] {
             assert!(rule(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,7 +1,10 @@
 //! The configuration: small structs, read once, a section a file. Each field's documentation names its variable and
 //! default; `.env.example` and `.env.docker` list them all (held by `tests/env_files.rs`).
 
+mod address;
 mod auth;
+mod dotenv;
+mod files;
 mod http;
 mod kafka;
 mod limits;
@@ -11,7 +14,11 @@ mod redis;
 mod s3;
 mod settings;
 mod storage;
+#[cfg(test)]
+mod tests_of_all;
 mod wire;
+
+use tracing_subscriber::EnvFilter;
 
 pub use auth::{Auth, TrustQueryUser};
 pub use http::Http;
@@ -46,6 +53,8 @@ pub struct Config {
     pub mongodb: Option<Mongodb>,
     pub redis: Option<Redis>,
     pub s3: Option<S3>,
+    /// What an operator should look at, a sentence each, without values.
+    pub warnings: Vec<String>,
 }
 
 /// What a process does.
@@ -86,10 +95,10 @@ impl Config {
             ContractName::Direct,
             &[("direct", ContractName::Direct), ("direct-v1", ContractName::DirectV1)],
         );
-        let config = Self {
+        let mut config = Self {
             production,
             contract,
-            log_filter: settings.text("SOCKEYE_LOG").unwrap_or_else(|| "info".to_owned()),
+            log_filter: settings.read("SOCKEYE_LOG", "info".to_owned(), log_filter),
             log_json: settings.choice(
                 "SOCKEYE_LOG_FORMAT",
                 production,
@@ -105,8 +114,11 @@ impl Config {
             mongodb: Mongodb::from_settings(settings),
             redis: Redis::from_settings(settings),
             s3: S3::from_settings(settings),
+            warnings: vec![],
         };
         config.refuse_halves(settings);
+        config.refuse_one_port_for_two(settings);
+        config.warnings = settings.warnings();
         config
     }
 
@@ -131,6 +143,15 @@ impl Config {
         missing.map(|(name, _, why)| format!("{name} must be set for `sockeye {command}`: {why}")).collect()
     }
 
+    fn refuse_one_port_for_two(&self, settings: &Settings) {
+        if self.http.port != 0 && self.http.port == self.node.ops_port {
+            settings.problem(
+                "SERVER_PORT (or PORT) and SOCKEYE_OPS_PORT are the same: clients and operators are served on ports of \
+                 their own",
+            );
+        }
+    }
+
     /// Half a cluster would lose or hide something.
     fn refuse_halves(&self, settings: &Settings) {
         if self.kafka.is_some() && self.mongodb.is_none() {
@@ -146,6 +167,11 @@ impl Config {
             );
         }
     }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    let understood = EnvFilter::try_new(text).map(|_| text.to_owned());
+    understood.map_err(|_| "is a filter such as info, or info,sockeye=debug".to_owned())
 }
 
 #[cfg(test)]

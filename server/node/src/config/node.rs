@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Settings;
+use super::{Settings, settings::DAY};
 
 /// This process among others.
 #[derive(Debug, Clone)]
@@ -12,9 +12,9 @@ pub struct Node {
     /// Default on.
     pub migrate_on_start: bool,
     /// `SOCKEYE_DRAIN_MS`: over how long a stopping gateway spreads the closing of its connections, so that its clients do not
-    /// all come to another one at once. Default 5 s in production, else 0.
+    /// all come to another one at once; up to a day. Default 5 s in production, else 0 (all at once).
     pub drain: Duration,
-    /// `SOCKEYE_SHUTDOWN_MS`: how long a stop may take after that before it becomes hard. Default 10 s.
+    /// `SOCKEYE_SHUTDOWN_MS`: how long a stop may take after that before it becomes hard, up to a day. Default 10 s.
     pub shutdown: Duration,
     /// `SOCKEYE_OPS_PORT`: where a worker answers `/healthz`, `/readyz` and `/metrics` (a gateway does on its own port).
     /// Default 9100; 0 takes a free one.
@@ -23,12 +23,17 @@ pub struct Node {
 
 impl Node {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
+        let no_time = Duration::ZERO;
         Self {
             name: settings.text("SOCKEYE_NODE_NAME"),
             migrate_on_start: settings.switch("SOCKEYE_MIGRATE_ON_START", true),
-            drain: settings.duration("SOCKEYE_DRAIN_MS", if production { 5_000 } else { 0 }),
-            shutdown: settings.duration("SOCKEYE_SHUTDOWN_MS", 10_000),
-            ops_port: settings.parse("SOCKEYE_OPS_PORT", 9100),
+            drain: settings.duration_within(
+                "SOCKEYE_DRAIN_MS",
+                if production { 5_000 } else { 0 },
+                no_time..=DAY,
+            ),
+            shutdown: settings.positive_duration("SOCKEYE_SHUTDOWN_MS", 10_000, DAY),
+            ops_port: settings.bounded("SOCKEYE_OPS_PORT", 9100, 0..=u16::MAX),
         }
     }
 }

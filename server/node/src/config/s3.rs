@@ -1,5 +1,7 @@
 use std::fmt;
 
+use url::Url;
+
 use super::Settings;
 
 /// S3-compatible object storage for pictures. Present when `SOCKEYE_S3_BUCKET` is set; else they are in the data directory.
@@ -15,6 +17,8 @@ pub struct S3 {
     pub keys: Option<(String, String)>,
     /// `SOCKEYE_S3_PREFIX`: every object's name begins with it. Default none.
     pub prefix: String,
+    /// `AWS_*`, from the environment or `.env`: read by the object store's library when there are no keys.
+    pub environment: Vec<(String, String)>,
 }
 
 impl S3 {
@@ -29,14 +33,46 @@ impl S3 {
             }
         };
         let region = settings.text("SOCKEYE_S3_REGION");
-        let endpoint = settings.text("SOCKEYE_S3_ENDPOINT");
-        let prefix = settings.text("SOCKEYE_S3_PREFIX").unwrap_or_default();
-        let bucket = settings.text("SOCKEYE_S3_BUCKET");
+        let endpoint = settings.read("SOCKEYE_S3_ENDPOINT", None, |text| endpoint(text).map(Some));
+        let prefix = settings.read("SOCKEYE_S3_PREFIX", String::new(), prefix);
+        let bucket = settings.read("SOCKEYE_S3_BUCKET", None, |text| bucket(text).map(Some));
         if bucket.is_none() && (keys.is_some() || endpoint.is_some()) {
             settings.problem("SOCKEYE_S3_ENDPOINT or keys are set, but SOCKEYE_S3_BUCKET is not");
         }
-        Some(Self { bucket: bucket?, region, endpoint, keys, prefix })
+        let environment = settings.starting_with("AWS_");
+        Some(Self { bucket: bucket?, region, endpoint, keys, prefix, environment })
     }
+}
+
+/// Without user, question mark or hash: the first would be shown wherever an address is, the others mean nothing.
+fn endpoint(text: &str) -> Result<String, String> {
+    let understood = Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().or(url.fragment()).is_none()
+    });
+    understood.map(|_| text.to_owned()).ok_or_else(|| {
+        "is no address such as https://s3.example.org; user and password go into SOCKEYE_S3_ACCESS_KEY and \
+         SOCKEYE_S3_SECRET_KEY"
+            .to_owned()
+    })
+}
+
+fn bucket(text: &str) -> Result<String, String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if text.len() <= 255 && text.bytes().all(is_name) {
+        return Ok(text.to_owned());
+    }
+    Err("is a bucket's name (letters, digits, dots, dashes), not an address or a path".to_owned())
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    let is_step = |part: &str| matches!(part, "." | "..");
+    if text.split('/').any(is_step) || text.chars().any(|c| c.is_control() || c == '\\') {
+        return Err("is the beginning of names such as chat/pictures, without . and ..".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 impl fmt::Debug for S3 {
