@@ -27,6 +27,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/auth/signup"),
     ("POST", "/api/auth/login"),
     ("POST", "/api/auth/logout"),
+    ("POST", "/api/auth/logout-all"),
     ("PUT", "/api/auth/update-profile"),
     ("GET", "/api/auth/check"),
     ("GET", "/api/messages/users"),

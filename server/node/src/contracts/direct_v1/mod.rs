@@ -28,6 +28,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/v1/auth/signup"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/logout"),
+    ("POST", "/api/v1/auth/logout-all"),
     ("GET", "/api/v1/auth/check-auth"),
     ("GET", "/api/v1/auth/get-user"),
     ("PUT", "/api/v1/auth/update-profile"),
