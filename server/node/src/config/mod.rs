@@ -5,6 +5,7 @@ mod auth;
 mod http;
 mod kafka;
 mod limits;
+mod listener;
 mod mongodb;
 mod node;
 mod redis;
@@ -14,11 +15,12 @@ mod storage;
 mod wire;
 
 pub use auth::{Auth, TrustQueryUser};
-pub use http::Http;
+pub use http::{Host, Http};
 pub use kafka::{Kafka, Sasl, SaslMechanism};
 pub use limits::Limits;
+pub use listener::Listener;
 pub use mongodb::{Mongodb, ReadPreference};
-pub use node::Node;
+pub use node::{Node, OPS_PORT};
 pub use redis::Redis;
 pub use s3::S3;
 pub use settings::Settings;
@@ -37,6 +39,7 @@ pub struct Config {
     /// `SOCKEYE_LOG_FORMAT`: `pretty`, `json` or `auto` (JSON in production). Default `auto`.
     pub log_json: bool,
     pub http: Http,
+    pub listener: Listener,
     pub auth: Auth,
     pub wire: Wire,
     pub limits: Limits,
@@ -96,6 +99,7 @@ impl Config {
                 &[("auto", production), ("json", true), ("pretty", false)],
             ),
             http: Http::from_settings(settings, production),
+            listener: Listener::from_settings(settings),
             auth: Auth::from_settings(settings, production),
             wire: Wire::from_settings(settings),
             limits: Limits::from_settings(settings, production),
