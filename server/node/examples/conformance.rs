@@ -3,7 +3,7 @@
 //! `PORT` (3000): Socket.IO at `/socket.io/`, namespaces `/` and `/custom`. `ENGINE_PORT` (3001): bare Engine.IO
 //! at `/engine.io/`. Either may be 0; the ports are printed when ready.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -14,10 +14,15 @@ use engineioxide::{
     service::{EngineIoService, NotFoundService},
 };
 use serde_json::{Value, json};
-use sockeye::gateway::wire::{
-    Admission, Application, Connection, Event, Gate, Handshake, Payload, Refusal, Wire, WireConfig, WireLayer,
+use sockeye::{
+    gateway::wire::{
+        Admission, Application, Connection, Event, Gate, Handshake, Payload, Refusal, Wire, WireConfig,
+        WireLayer,
+    },
+    listener::{Bounds, Server},
 };
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 /// How long a client may take to acknowledge `emit-with-ack`.
@@ -72,7 +77,8 @@ async fn serve(listener: TcpListener, layer: WireLayer) -> std::io::Result<()> {
     // Not "*": that does not cover `Authorization`.
     let cors = CorsLayer::permissive().allow_headers(AllowHeaders::mirror_request());
     let app = Router::new().layer(layer).layer(cors);
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+    let server = Server::new("clients", app, Bounds::default());
+    server.run(vec![listener], CancellationToken::new()).await.map_err(|never| match never {})
 }
 
 struct Echo;

@@ -3,26 +3,30 @@
 
 mod adapters;
 pub mod doctor;
+mod front;
 pub mod healthcheck;
 #[cfg(test)]
 mod revocation;
 pub mod sessions;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sockeye_core::{
     Bounds, Chat,
     limits::Rule,
     ports::{Clock, Entropy},
 };
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::adapters::migrate;
-use self::adapters::{Company, Storage, node_name, ports};
+use self::{
+    adapters::{Company, Storage, node_name, ports},
+    front::Front,
+};
 use crate::{
     clock::{SystemClock, SystemEntropy},
-    config::{Config, ContractName, Role, TrustQueryUser},
+    config::{Config, ContractName, OPS_PORT, Role, TrustQueryUser},
     contracts::{direct::Direct, direct_v1::DirectV1},
     gateway::{
         Bodies, Gateway,
@@ -39,6 +43,7 @@ use crate::{
         wire::{Transports, Wire, WireConfig},
     },
     lifecycle::Lifecycle,
+    listener::descriptors,
     ops::{self, Health, Metrics, Sampler},
     secret,
     worker::store::Storer,
@@ -56,6 +61,7 @@ pub async fn run(config: Config, role: Role) -> Result<(), String> {
         tracing::warn!("{warning}");
     }
     let metrics = Metrics::install()?;
+    let files_max = descriptors::raise_limit();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let storage = Storage::open(&config, role, clock.clone()).await?;
     let lifecycle = Lifecycle::default();
@@ -65,7 +71,9 @@ pub async fn run(config: Config, role: Role) -> Result<(), String> {
     }
     let outcome = match role {
         Role::Worker => work(&config, &storage, metrics, lifecycle).await,
-        Role::All | Role::Gateway => serve(&config, role, &storage, metrics, lifecycle, clock).await,
+        Role::All | Role::Gateway => {
+            serve(&config, role, &storage, metrics, lifecycle, (clock, files_max)).await
+        }
     };
     storage.close().await;
     outcome
@@ -87,13 +95,9 @@ async fn work(
         delivered: None,
     };
     lifecycle.spawn("sampler", sampler.run(lifecycle.stop()));
-    let listener = listen(config, config.node.ops_port).await?;
-    let bound = listener.local_addr().map_err(|error| error.to_string())?;
-    let stopped = lifecycle.stop();
-    let server = axum::serve(listener, ops::router(health.clone(), metrics))
-        .with_graceful_shutdown(stopped.cancelled_owned());
-    lifecycle.spawn("http", async move { server.await });
-    tracing::info!(node = node_name(config), ops = %shown(bound), "working");
+    let front = Front::ops(config, config.node.ops_port.unwrap_or(OPS_PORT)).await?;
+    tracing::info!(node = node_name(config), ops = front.shown(), "working");
+    front.serve(ops::router(health.clone(), metrics), &lifecycle, lifecycle.stop());
     let drain = async move { health.drain() };
     lifecycle.run(config.node.shutdown, drain).await
 }
@@ -104,7 +108,7 @@ async fn serve(
     storage: &Storage,
     metrics: Metrics,
     lifecycle: Lifecycle,
-    clock: Arc<dyn Clock>,
+    (clock, files_max): (Arc<dyn Clock>, Option<u64>),
 ) -> Result<(), String> {
     warn_about(config);
     let contract: Arc<dyn Contract> = match config.contract {
@@ -161,29 +165,34 @@ async fn serve(
         gateway,
         contract: contract.clone(),
         wire: wire.clone(),
-        health: ops::health_routes(health.clone()),
-        metrics: ops::metrics_route(metrics),
+        alive: ops::alive_route(),
+        ready: ops::ready_route(health.clone()),
+        metrics: ops::metrics_route(metrics.clone()),
+        inside: front::audience(config),
         trust,
         static_dir: config.http.static_dir.clone(),
-        request_timeout: Duration::from_millis(config.http.request_timeout_ms),
+        pace: front::pace(config),
+        files: Arc::new(config.limits.files.clone()),
         production: config.production,
     });
 
-    let listener = listen(config, config.http.port).await?;
-    let bound = listener.local_addr().map_err(|error| error.to_string())?;
+    let front = Front::clients(config, files_max).await?;
+    if let Some(port) = config.node.ops_port {
+        let front = Front::ops(config, port).await?;
+        tracing::info!(ops = front.shown(), "answering operators");
+        front.serve(ops::router(health.clone(), metrics), &lifecycle, lifecycle.stop());
+    }
     tracing::info!(
-        url = %format!("http://{}", shown(bound)),
+        url = %format!("http://{}", front.shown()),
         contract = contract.profile().name,
         node = node_name(config),
         data_dir = %data_dir.display(),
+        connections_max = front.connections_max(),
         "listening"
     );
 
     let stop_accepting = CancellationToken::new();
-    let stopped = stop_accepting.clone();
-    let server = axum::serve(listener, service.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stopped.cancelled_owned());
-    lifecycle.spawn("http", async move { server.await });
+    front.serve(service, &lifecycle, stop_accepting.clone());
     let spread_over = config.node.drain;
     let drain = async move {
         health.drain();
@@ -193,11 +202,6 @@ async fn serve(
         company.leave().await;
     };
     lifecycle.run(spread_over + config.node.shutdown, drain).await
-}
-
-async fn listen(config: &Config, port: u16) -> Result<TcpListener, String> {
-    let address = SocketAddr::new(config.http.host, port);
-    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
 fn bounds(config: &Config) -> Bounds {
@@ -298,9 +302,4 @@ fn warn_about(config: &Config) {
             "SOCKEYE_TRUST_QUERY_USER=always: ANYBODY WHO CAN CONNECT CAN READ AND WRITE AS ANYBODY"
         ),
     }
-}
-
-/// As somebody on this machine would type it.
-fn shown(bound: SocketAddr) -> String {
-    if bound.ip().is_unspecified() { format!("localhost:{}", bound.port()) } else { bound.to_string() }
 }

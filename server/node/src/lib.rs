@@ -7,6 +7,7 @@ pub mod config;
 pub mod contracts;
 pub mod gateway;
 pub mod lifecycle;
+pub mod listener;
 pub mod logging;
 pub mod ops;
 #[cfg(feature = "planted-bugs")]

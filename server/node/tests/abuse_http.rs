@@ -419,5 +419,5 @@ async fn requests_are_limited_per_address_and_a_page_can_read_why() {
     assert_eq!(last.headers()["access-control-allow-origin"], "http://app.example.org");
     let body: Value = serde_json::from_str(&last.text().await.expect("a body")).expect("JSON");
     assert_eq!(body["message"], "Too many requests");
-    assert_eq!(http.get(server.url("/readyz")).send().await.expect("an answer").status(), 200);
+    assert_eq!(http.get(server.ops_url("/readyz")).send().await.expect("an answer").status(), 200);
 }

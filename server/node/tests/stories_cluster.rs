@@ -193,7 +193,7 @@ async fn what_one_gateway_acknowledged_is_in_the_history_on_the_other_at_once() 
 #[ignore = "needs Kafka, MongoDB and Redis"]
 async fn a_gateway_that_is_told_to_stop_hands_its_clients_over() {
     let mut server = cluster(&[("SOCKEYE_DRAIN_MS", "3000")]).await;
-    let (stopping, staying) = (server.addresses.all()[0], server.addresses.all()[1]);
+    let staying = server.addresses.all()[1];
     let (ann, bob, cid) =
         (at_both(&server, "ann").await, at_both(&server, "bob").await, at_both(&server, "cid").await);
     let mut watcher = ann[1].connect().await;
@@ -207,7 +207,7 @@ async fn a_gateway_that_is_told_to_stop_hands_its_clients_over() {
     let writing = tokio::spawn(write_through(ann[0].connect().await, staying, bob[0].id.clone()));
     let mut shown = reader.texts_until("message 5").await;
     server.nodes[0].sigterm();
-    let ready = format!("http://{stopping}/readyz");
+    let ready = server.ops_url("/readyz");
     eventually("not ready any more", || async {
         reqwest::get(&ready).await.is_ok_and(|answer| answer.status() == 503).then_some(())
     })

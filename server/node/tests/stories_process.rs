@@ -167,8 +167,8 @@ async fn a_draining_server_is_not_ready_and_lets_nobody_in() {
     let mut server = Server::start().await;
     let ann = server.person("ann").await;
     server.sigterm();
-    for gateway in server.addresses.all() {
-        let ready = format!("http://{gateway}/readyz");
+    for gateway in server.nodes.iter().filter(|node| node.role != Some("work")) {
+        let ready = format!("http://{}/readyz", gateway.ops);
         eventually("not ready any more", || async {
             reqwest::get(&ready).await.map_or(true, |answer| answer.status() == 503).then_some(())
         })

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use sockeye_core::{
     media::{Image, MediaId},
-    ports::{BlobError, Blobs},
+    ports::{BlobError, Blobs, Part},
 };
 
 use crate::{sqlite::OpenError, workers::Workers};
@@ -25,6 +25,9 @@ const QUEUE_LEN_MAX: usize = 256;
 
 /// No picture is this large; a file that is was not put there by us and is not read into memory.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Most pictures are one part; a reader that is slow keeps no more than this in memory.
+const PART_BYTES: u64 = 256 * 1024;
 
 /// [`Blobs`] as files, `<data dir>/media/<first two digits>/<name>`. Written under another name, synced and renamed: a
 /// file with its own name is whole. Several processes may share the directory.
@@ -62,6 +65,12 @@ impl Blobs for DirectoryBlobs {
     async fn get(&self, id: &MediaId) -> Result<Option<Vec<u8>>, BlobError> {
         let (root, name) = (Arc::clone(&self.root), id.to_string());
         let done = self.workers.run(move |()| get(&root, &name)).await;
+        done.map_err(failed)?.map_err(failed)
+    }
+
+    async fn part(&self, id: &MediaId, offset: u64) -> Result<Option<Part>, BlobError> {
+        let (root, name) = (Arc::clone(&self.root), id.to_string());
+        let done = self.workers.run(move |()| part(&root, &name, offset)).await;
         done.map_err(failed)?.map_err(failed)
     }
 }
@@ -106,16 +115,30 @@ fn put(root: &Path, name: &str, nth: u64, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn get(root: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(shelf(root, name).join(name)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
+    let Some(file) = open(root, name)? else { return Ok(None) };
     let mut bytes = vec![];
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than any picture"));
     }
     Ok(Some(bytes))
+}
+
+fn part(root: &Path, name: &str, offset: u64) -> io::Result<Option<Part>> {
+    let Some(mut file) = open(root, name)? else { return Ok(None) };
+    let whole_len = file.metadata()?.len();
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = vec![];
+    file.take(PART_BYTES).read_to_end(&mut bytes)?;
+    Ok(Some(Part { bytes, whole_len }))
+}
+
+/// `None` when there is none.
+fn open(root: &Path, name: &str) -> io::Result<Option<File>> {
+    match File::open(shelf(root, name).join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        file => file.map(Some),
+    }
 }
 
 /// Where a picture belongs: directories of many thousands of files are slow on some file systems.

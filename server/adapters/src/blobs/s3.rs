@@ -5,13 +5,14 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use object_store::{
-    Attribute, BackoffConfig, ClientOptions, GetResult, ObjectStore, ObjectStoreExt, PutOptions, RetryConfig,
+    Attribute, BackoffConfig, ClientOptions, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutOptions,
+    RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
     path::Path,
 };
 use sockeye_core::{
     media::{Image, MediaId},
-    ports::{BlobError, Blobs},
+    ports::{BlobError, Blobs, PART_BYTES_MAX, Part},
 };
 use tokio::time::timeout;
 
@@ -153,9 +154,31 @@ impl Blobs for S3Blobs {
         let place = self.place(id);
         self.in_time(async {
             match self.store.get(&place).await {
-                Ok(found) => read(found).await.map(Some),
+                Ok(found) => read(found, OBJECT_BYTES_MAX).await.map(Some),
                 Err(object_store::Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+
+    async fn part(&self, id: &MediaId, offset: u64) -> Result<Option<Part>, BlobError> {
+        let place = self.place(id);
+        let range = offset..offset.saturating_add(PART_BYTES_MAX as u64);
+        self.in_time(async {
+            let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+            match self.store.get_opts(&place, options).await {
+                Ok(found) => {
+                    let whole_len = found.meta.size;
+                    let bytes = read(found, PART_BYTES_MAX as u64).await?;
+                    Ok(Some(Part { bytes, whole_len }))
+                }
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                // A store refuses a range behind the end.
+                Err(error) => match self.store.head(&place).await {
+                    Ok(meta) if offset >= meta.size => Ok(Some(Part { bytes: vec![], whole_len: meta.size })),
+                    _ => Err(error.into()),
+                },
             }
         })
         .await
@@ -163,12 +186,12 @@ impl Blobs for S3Blobs {
 }
 
 /// What the store says of the size is not relied on.
-async fn read(found: GetResult) -> Result<Vec<u8>, Failure> {
+async fn read(found: GetResult, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = vec![];
     let mut chunks = found.into_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
-        if bytes.len() as u64 + chunk.len() as u64 > OBJECT_BYTES_MAX {
+        if bytes.len() as u64 + chunk.len() as u64 > bytes_max {
             return Err(Failure::TooLarge);
         }
         bytes.extend_from_slice(&chunk);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sockeye_core::{
     media::{Image, ImageKind, MediaId},
-    ports::Blobs,
+    ports::{Blobs, PART_BYTES_MAX},
 };
 use tokio::task::JoinSet;
 
@@ -23,6 +23,7 @@ macro_rules! blobs_suite {
                 a_picture_survives_a_restart,
                 a_picture_does_not_change,
                 a_picture_is_whole_or_absent,
+                parts_make_the_picture_and_are_small,
             ]
         );
     };
@@ -81,6 +82,29 @@ pub async fn a_picture_is_whole_or_absent(fixture: &impl Fixture<AnyBlobs>) {
             while puts.try_join_next().is_some() {}
         }
         assert!(blobs.get(&id).await.expect("get") == Some(image.bytes.clone()));
+    }
+}
+
+pub async fn parts_make_the_picture_and_are_small(fixture: &impl Fixture<AnyBlobs>) {
+    let blobs = fixture.open().await;
+    for (nth, len) in [(1, 1), (2, PART_BYTES_MAX), (3, 3_000_001)] {
+        let id = MediaId::new([nth; 16], ImageKind::Webp);
+        assert_eq!(blobs.part(&id, 0).await.expect("part"), None, "there is none yet");
+        let image = image(ImageKind::Webp, 9, len);
+        blobs.put(&id, &image).await.expect("put");
+        let mut bytes = Vec::new();
+        loop {
+            let part = blobs.part(&id, bytes.len() as u64).await.expect("part").expect("it is there");
+            assert_eq!(part.whole_len, len as u64);
+            assert!(part.bytes.len() <= PART_BYTES_MAX, "{}", part.bytes.len());
+            if part.bytes.is_empty() {
+                break;
+            }
+            bytes.extend(part.bytes);
+        }
+        assert!(bytes == image.bytes, "{len}");
+        let behind = blobs.part(&id, len as u64 + 7).await.expect("part").expect("it is there");
+        assert_eq!((behind.bytes.len(), behind.whole_len), (0, len as u64));
     }
 }
 

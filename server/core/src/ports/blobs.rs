@@ -13,6 +13,22 @@ pub trait Blobs: Send + Sync {
 
     /// `None` when there is no such picture.
     async fn get(&self, id: &MediaId) -> Result<Option<Vec<u8>>, BlobError>;
+
+    /// The bytes from `offset` on, as many as suit the adapter (at most [`PART_BYTES_MAX`]), for whoever hands a picture on
+    /// and should not have all of it in memory. None are left exactly when `offset` is at the end or behind it. Between two
+    /// calls nothing is held. `None` when there is no such picture.
+    async fn part(&self, id: &MediaId, offset: u64) -> Result<Option<Part>, BlobError>;
+}
+
+/// Bytes of a [`Part`], at most.
+pub const PART_BYTES_MAX: usize = 512 * 1024;
+
+/// A part of a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub bytes: Vec<u8>,
+    /// Bytes of the whole picture.
+    pub whole_len: u64,
 }
 
 /// The media store failed. Trying again may help.

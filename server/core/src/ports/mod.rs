@@ -11,7 +11,7 @@ mod presence;
 mod store;
 mod tokens;
 
-pub use blobs::{BlobError, Blobs};
+pub use blobs::{BlobError, Blobs, PART_BYTES_MAX, Part};
 pub use bus::{Bus, BusError, BusEvent, BusSubscription, Received};
 pub use clock::{Clock, Entropy};
 pub use limiter::{Limiter, LimiterError};

@@ -1,6 +1,7 @@
 use crate::{
     Chat, ChatError,
     media::{Image, MediaId, Picture},
+    ports::Part,
 };
 
 impl Chat {
@@ -20,12 +21,12 @@ impl Chat {
         Ok(Picture::Stored(id))
     }
 
-    /// The bytes of a kept picture.
+    /// A part of a kept picture, from `offset` on; empty at its end.
     ///
     /// # Errors
     /// `NotFound` with code `no_such_picture`.
-    pub async fn picture(&self, id: &MediaId) -> Result<Vec<u8>, ChatError> {
+    pub async fn picture_part(&self, id: &MediaId, offset: u64) -> Result<Part, ChatError> {
         let none = ChatError::NotFound { code: "no_such_picture", message: "There is no such picture" };
-        self.ports.blobs.get(id).await?.ok_or(none)
+        self.ports.blobs.part(id, offset).await?.ok_or(none)
     }
 }

@@ -2,20 +2,36 @@
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
     process::ExitCode,
     time::Duration,
 };
 
-use crate::config::Config;
+use crate::config::{Config, Host, OPS_PORT};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// Succeeds when a gateway or a worker on this machine answers `/healthz`.
 pub fn run(config: &Config) -> ExitCode {
-    let host = if config.http.host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { config.http.host };
-    let alive = [config.http.port, config.node.ops_port].into_iter().any(|port| lives((host, port).into()));
+    let ports = [config.http.port, config.node.ops_port.unwrap_or(OPS_PORT)];
+    let alive = ports.into_iter().flat_map(|port| addresses(&config.http.host, port)).any(lives);
     if alive { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Where a process that listens on `host` can be reached from here.
+fn addresses(host: &Host, port: u16) -> Vec<SocketAddr> {
+    let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+    let at = |address: IpAddr| SocketAddr::new(address, port);
+    match host {
+        Host::Any => loopback.map(at).into(),
+        Host::Address(IpAddr::V4(address)) if address.is_unspecified() => vec![at(loopback[0])],
+        Host::Address(IpAddr::V6(address)) if address.is_unspecified() => loopback.map(at).into(),
+        Host::Address(address) => vec![at(*address)],
+        // One that has no address now is not reached.
+        Host::Name(name) => {
+            (name.as_str(), port).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
+        }
+    }
 }
 
 fn lives(address: SocketAddr) -> bool {

@@ -7,8 +7,9 @@ use super::{Settings, settings::DAY};
 /// How the process is reached.
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// `SOCKEYE_HOST`: the address to listen on. Default `0.0.0.0`.
-    pub host: IpAddr,
+    /// `SOCKEYE_HOST`: the address to listen on, or a name such as `localhost`: then all its addresses. Default `::`, which is
+    /// IPv4 too; where there is no IPv6, `0.0.0.0`.
+    pub host: Host,
     /// `SERVER_PORT`, else `PORT`. Default 5000; 0 takes a free one.
     pub port: u16,
     /// `CORS_ORIGINS`: origins of pages and apps that may call us with cookies, separated by commas, and `CLIENT_URL`, one
@@ -26,8 +27,22 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     /// `SOCKEYE_STATIC_DIR`: a built single-page app to serve. Default none.
     pub static_dir: Option<PathBuf>,
-    /// `SOCKEYE_REQUEST_TIMEOUT_MS`: after this, up to a day, a request is answered 503. Default 15 s.
+    /// `SOCKEYE_REQUEST_TIMEOUT_MS`: after this, up to a day, a request is answered 503; the time its body takes to come is
+    /// not counted. Default 15 s.
     pub request_timeout_ms: u64,
+    /// `SOCKEYE_METRICS_PUBLIC`: whether `/metrics` and `/readyz` are also answered where clients are served, to everybody.
+    /// Default off: only `SOCKEYE_OPS_PORT` answers them, and in development the clients' port does to the machine itself.
+    pub metrics_public: bool,
+}
+
+/// What to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// Every address of the machine.
+    Any,
+    Address(IpAddr),
+    /// Every address that the name stands for.
+    Name(String),
 }
 
 const PROXY_HOPS_MAX: usize = 100;
@@ -41,7 +56,7 @@ impl Http {
         let named_proxies = settings.read("SOCKEYE_TRUSTED_PROXIES", None, |text| networks(text).map(Some));
         let proxy_hops = usize::from(production || named_proxies.is_some());
         Self {
-            host: settings.parse("SOCKEYE_HOST", IpAddr::from([0, 0, 0, 0])),
+            host: settings.read("SOCKEYE_HOST", Host::Any, host),
             port: settings.bounded("SERVER_PORT", port, 0..=u16::MAX),
             origins: origins(settings, production),
             public_url: settings.read("SOCKEYE_PUBLIC_URL", None, |text| public_url(text).map(Some)),
@@ -49,8 +64,23 @@ impl Http {
             trusted_proxies: named_proxies.unwrap_or_else(|| networks(PRIVATE_NETWORKS).unwrap_or_default()),
             static_dir: settings.text("SOCKEYE_STATIC_DIR").map(PathBuf::from),
             request_timeout_ms: request_timeout_ms(settings),
+            metrics_public: settings.switch("SOCKEYE_METRICS_PUBLIC", false),
         }
     }
+}
+
+/// An address, in brackets or not, or a name as DNS has them.
+fn host(text: &str) -> Result<Host, String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = bare.parse() {
+        return Ok(Host::Address(address));
+    }
+    let numbers = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let named = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    if !named || numbers || text.len() > 253 {
+        return Err("is an address or a name to listen on, such as 127.0.0.1, :: or localhost".to_owned());
+    }
+    Ok(Host::Name(text.to_owned()))
 }
 
 fn request_timeout_ms(settings: &Settings) -> u64 {
@@ -217,6 +247,19 @@ mod tests {
         let named = [("SOCKEYE_TRUSTED_PROXIES", "203.0.113.0/24, 2001:db8::7")];
         assert!(trusts(&named, "203.0.113.9") && trusts(&named, "2001:db8::7"));
         assert!(!trusts(&named, "10.0.0.1") && !trusts(&named, "2001:db8::8"));
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_name() {
+        let host_of = |text| read(&[("SOCKEYE_HOST", text)], false).0.host;
+        assert_eq!(host_of(""), Host::Any);
+        assert_eq!(host_of("::"), Host::Address("::".parse().unwrap()));
+        assert_eq!(host_of("[::1]"), Host::Address("::1".parse().unwrap()));
+        assert_eq!(host_of("0.0.0.0"), Host::Address("0.0.0.0".parse().unwrap()));
+        assert_eq!(host_of("localhost"), Host::Name("localhost".to_owned()));
+        for wrong in ["http://localhost", "localhost:5000", "127.0.0.256", "a b", "::g"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub struct Limits {
     /// `SOCKEYE_LIMIT_SIGN_IN`: log-ins and sign-ups per client address. Default `100/5m/1m`; in
     /// development `10000/5m`.
     pub sign_in: Rule,
+    /// `SOCKEYE_LIMIT_FILES`: pictures and files of the page per client address. Default `10000/30s/5s`; in development
+    /// `100000/30s`.
+    pub files: Rule,
     /// `SOCKEYE_LIMIT_EVENTS`: socket events per connection. Default `2000/10s`: what a client held back while it was
     /// away comes in one burst.
     pub events: Rule,
@@ -41,10 +44,12 @@ impl Limits {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
         // A developer's load test comes from one address; nobody guesses passwords on a laptop.
         let requests = if production { (3000, 30_000, 15_000) } else { (100_000, 30_000, 0) };
+        let files = if production { (10_000, 30_000, 5_000) } else { (100_000, 30_000, 0) };
         let sign_in = if production { (100, 300_000, 60_000) } else { (10_000, 300_000, 0) };
         Self {
             requests: rate(settings, "SOCKEYE_LIMIT_REQUESTS", "requests", requests),
             sign_in: rate(settings, "SOCKEYE_LIMIT_SIGN_IN", "sign_in", sign_in),
+            files: rate(settings, "SOCKEYE_LIMIT_FILES", "files", files),
             events: rate(settings, "SOCKEYE_LIMIT_EVENTS", "events", (2_000, 10_000, 0)),
             connections_per_address_max: settings.positive(
                 "SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS",

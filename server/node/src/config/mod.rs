@@ -8,6 +8,7 @@ mod files;
 mod http;
 mod kafka;
 mod limits;
+mod listener;
 mod mongodb;
 mod node;
 mod redis;
@@ -21,11 +22,12 @@ mod wire;
 use tracing_subscriber::EnvFilter;
 
 pub use auth::{Auth, TrustQueryUser};
-pub use http::Http;
+pub use http::{Host, Http};
 pub use kafka::{Kafka, Sasl, SaslMechanism};
 pub use limits::Limits;
+pub use listener::Listener;
 pub use mongodb::{Mongodb, ReadPreference};
-pub use node::Node;
+pub use node::{Node, OPS_PORT};
 pub use redis::Redis;
 pub use s3::S3;
 pub use settings::Settings;
@@ -44,6 +46,7 @@ pub struct Config {
     /// `SOCKEYE_LOG_FORMAT`: `pretty`, `json` or `auto` (JSON in production). Default `auto`.
     pub log_json: bool,
     pub http: Http,
+    pub listener: Listener,
     pub auth: Auth,
     pub wire: Wire,
     pub limits: Limits,
@@ -105,6 +108,7 @@ impl Config {
                 &[("auto", production), ("json", true), ("pretty", false)],
             ),
             http: Http::from_settings(settings, production),
+            listener: Listener::from_settings(settings),
             auth: Auth::from_settings(settings, production),
             wire: Wire::from_settings(settings),
             limits: Limits::from_settings(settings, production),
@@ -144,7 +148,7 @@ impl Config {
     }
 
     fn refuse_one_port_for_two(&self, settings: &Settings) {
-        if self.http.port != 0 && self.http.port == self.node.ops_port {
+        if self.http.port != 0 && self.node.ops_port == Some(self.http.port) {
             settings.problem(
                 "SERVER_PORT (or PORT) and SOCKEYE_OPS_PORT are the same: clients and operators are served on ports of \
                  their own",

@@ -16,10 +16,13 @@ pub struct Node {
     pub drain: Duration,
     /// `SOCKEYE_SHUTDOWN_MS`: how long a stop may take after that before it becomes hard, up to a day. Default 10 s.
     pub shutdown: Duration,
-    /// `SOCKEYE_OPS_PORT`: where a worker answers `/healthz`, `/readyz` and `/metrics` (a gateway does on its own port).
-    /// Default 9100; 0 takes a free one.
-    pub ops_port: u16,
+    /// `SOCKEYE_OPS_PORT`: where `/healthz`, `/readyz` and `/metrics` are answered, for those inside; 0 takes a free one.
+    /// Default 9100; a gateway in development has none unless it is set (see [`Http::metrics_public`](super::Http)).
+    pub ops_port: Option<u16>,
 }
+
+/// A worker's, wherever it runs: it has no other port.
+pub const OPS_PORT: u16 = 9100;
 
 impl Node {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
@@ -33,7 +36,9 @@ impl Node {
                 no_time..=DAY,
             ),
             shutdown: settings.positive_duration("SOCKEYE_SHUTDOWN_MS", 10_000, DAY),
-            ops_port: settings.bounded("SOCKEYE_OPS_PORT", 9100, 0..=u16::MAX),
+            ops_port: settings.read("SOCKEYE_OPS_PORT", production.then_some(OPS_PORT), |text| {
+                text.parse().map(Some).map_err(|_| "is a port, 0 to 65535".to_owned())
+            }),
         }
     }
 }

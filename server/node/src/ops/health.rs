@@ -123,11 +123,14 @@ fn outcome<T, E: Display>(answer: Result<T, E>) -> Result<(), String> {
     answer.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// `/healthz` and `/readyz`.
-pub fn routes(health: Health) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
-        .route("/readyz", get(ready).with_state(health))
+/// `/healthz`.
+pub fn alive_route() -> Router {
+    Router::new().route("/healthz", get(|| async { Json(json!({ "status": "ok" })) }))
+}
+
+/// `/readyz`.
+pub fn ready_route(health: Health) -> Router {
+    Router::new().route("/readyz", get(ready).with_state(health))
 }
 
 async fn ready(State(health): State<Health>) -> Response {

@@ -13,13 +13,13 @@ mod sampler;
 use axum::Router;
 
 pub use self::{
-    health::{Health, routes as health_routes},
+    health::{Health, alive_route, ready_route},
     measured::{MeasuredLog, MeasuredPasswords, measured},
     recorder::{Metrics, route as metrics_route},
     sampler::{Delivered, Sampler},
 };
 
-/// `/healthz`, `/readyz` and `/metrics`, for a process that serves nothing else.
+/// `/healthz`, `/readyz` and `/metrics`, for a port of their own.
 pub fn router(health: Health, metrics: Metrics) -> Router {
-    health_routes(health).merge(metrics_route(metrics))
+    alive_route().merge(ready_route(health)).merge(metrics_route(metrics))
 }

@@ -16,8 +16,12 @@ pub struct Node {
     pub name: &'static str,
     /// The binary's arguments, between blanks.
     pub role: Option<&'static str>,
-    /// Where it answers `/readyz`.
+    /// Where it serves clients; a worker has only the other.
     pub address: SocketAddr,
+    /// Where it answers `/readyz` and `/metrics`.
+    pub ops: SocketAddr,
+    /// Arguments of the shell's `ulimit` that it is started under.
+    pub ulimit: Option<&'static str>,
     pub settings: Vec<(String, String)>,
     pub binary: PathBuf,
     /// Its working directory, and that of its log.
@@ -36,7 +40,15 @@ pub struct Exit {
 impl Node {
     pub fn spawn(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
-        let process = Command::new(&self.binary)
+        let mut command = match self.ulimit {
+            None => Command::new(&self.binary),
+            Some(ulimit) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit {ulimit}; exec \"$0\" \"$@\"")).arg(&self.binary);
+                shell
+            }
+        };
+        let process = command
             .args(self.role.into_iter().flat_map(str::split_whitespace))
             .env_clear()
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
@@ -52,7 +64,7 @@ impl Node {
 
     /// Waits until it, just started, is ready.
     pub async fn ready(&mut self) {
-        let ready = format!("http://{}/readyz", self.address);
+        let ready = format!("http://{}/readyz", self.ops);
         let http = reqwest::Client::new();
         let process = self.process.as_mut().expect("it was just started");
         let mut ended = None;
@@ -104,6 +116,8 @@ impl Node {
             name: "command",
             role: Some(command),
             address: self.address,
+            ops: self.ops,
+            ulimit: None,
             settings: self.settings.clone(),
             binary: self.binary.clone(),
             home: home.path().to_owned(),
@@ -137,7 +151,8 @@ impl Node {
         self.settings.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     }
 
-    fn id(&self) -> u32 {
+    /// Of its process, which runs.
+    pub fn id(&self) -> u32 {
         self.process.as_ref().and_then(Child::id).expect("it runs")
     }
 

@@ -71,9 +71,10 @@ impl Server {
         let mut nodes: Vec<Node> = parts
             .iter()
             .map(|(name, role)| {
-                let (address, settings, process) = (free_address(), vec![], None);
+                let ((address, ops), settings, process) = (free_addresses(), vec![], None);
+                let ops = if *role == Some("work") { address } else { ops };
                 let (binary, home) = (binary.clone(), home.path().to_owned());
-                Node { name, role: *role, address, settings, binary, home, process }
+                Node { name, role: *role, address, ops, ulimit: None, settings, binary, home, process }
             })
             .collect();
         let gateways = nodes.iter().filter(|node| node.role != Some("work")).map(|node| node.address);
@@ -169,6 +170,11 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// On the first gateway's operations port.
+    pub fn ops_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.nodes[0].ops)
+    }
+
     /// In a cluster, that of the gateways, who share it for pictures.
     pub fn data_dir(&self) -> PathBuf {
         self.home.path().join("data")
@@ -230,7 +236,10 @@ fn settings_of(node: &mut Node, shape: Shape, public: SocketAddr) {
     let worker = node.role == Some("work");
     let data_dir = node.home.join(if worker { "worker" } else { "data" }).display().to_string();
     node.set("SOCKEYE_HOST", Some(&ip));
-    node.set(if worker { "SOCKEYE_OPS_PORT" } else { "SERVER_PORT" }, Some(&port));
+    node.set("SOCKEYE_OPS_PORT", Some(&node.ops.port().to_string()));
+    if !worker {
+        node.set("SERVER_PORT", Some(&port));
+    }
     node.set("SOCKEYE_DATA_DIR", Some(&data_dir));
     if shape == Shape::Cluster {
         node.set("SOCKEYE_NODE_NAME", Some(node.name));
@@ -255,12 +264,18 @@ fn own_binary(home: &TempDir) -> PathBuf {
     if std::fs::hard_link(&built, &own).is_ok() { own } else { built }
 }
 
-/// An address of our own for every process, so that neither other tests nor the local ends of connections can take its
-/// port while it restarts. Where the system has only one loopback address, that.
-fn free_address() -> SocketAddr {
+/// Two addresses of our own for every process, so that neither other tests nor the local ends of connections can take their
+/// ports while it restarts. Where the system has only one loopback address, on that.
+fn free_addresses() -> (SocketAddr, SocketAddr) {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let [.., count] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let own = IpAddr::V4(Ipv4Addr::new(127, count, high, low.clamp(1, 254)));
-    let listener = TcpListener::bind((own, 0)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    listener.and_then(|listener| listener.local_addr()).expect("a free port")
+    let listen = || {
+        TcpListener::bind((own, 0))
+            .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .expect("a free port")
+    };
+    let (one, other) = (listen(), listen());
+    let address = |listener: &TcpListener| listener.local_addr().expect("a bound listener");
+    (address(&one), address(&other))
 }

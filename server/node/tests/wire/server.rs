@@ -5,10 +5,14 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use axum::{Router, routing::get};
 use serde_json::Value;
-use sockeye::gateway::wire::{
-    Admission, Application, Connection, Event, Handshake, Inbox, Outbox, Refusal, Wire, WireConfig,
+use sockeye::{
+    gateway::wire::{
+        Admission, Application, Connection, Event, Handshake, Inbox, Outbox, Refusal, Wire, WireConfig,
+    },
+    listener::{self, Bounds},
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Longer than anything under test may take; reaching it is a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -90,9 +94,8 @@ pub(crate) async fn serve(config: WireConfig, app: Arc<dyn Application>) -> (Soc
     let router = Router::new().route("/other", get(|| async { "untouched" })).layer(wire.layer());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a bound listener");
-    tokio::spawn(async move {
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
-    });
+    let server = listener::Server::new("clients", router, Bounds::default());
+    tokio::spawn(server.run(vec![listener], CancellationToken::new()));
     (address, wire)
 }
 

@@ -36,7 +36,8 @@ impl AddressLimits {
         self.around(router, self.sign_in.clone())
     }
 
-    fn around(&self, router: Router, rule: Arc<Rule>) -> Router {
+    /// Counts a router's requests against a rule.
+    pub fn around(&self, router: Router, rule: Arc<Rule>) -> Router {
         router.layer(from_fn_with_state((self.clone(), rule), count))
     }
 

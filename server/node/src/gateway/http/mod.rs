@@ -6,6 +6,7 @@ pub mod cookies;
 mod cors;
 pub mod date;
 mod headers;
+pub mod inside;
 mod landing;
 pub mod limits;
 mod measure;
@@ -18,8 +19,9 @@ pub mod reply;
 mod request_log;
 mod static_files;
 mod unread;
+pub mod upload;
 
-use std::{any::Any, path::PathBuf, sync::Arc, time::Duration};
+use std::{any::Any, path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
@@ -28,9 +30,10 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
+use sockeye_core::limits::Rule;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 
-use self::origin::Trust;
+use self::{inside::Audience, origin::Trust, upload::Pace};
 use super::{Gateway, contract::Contract, wire::Wire};
 
 /// What the HTTP side is built from.
@@ -38,34 +41,44 @@ pub struct HttpParts {
     pub gateway: Gateway,
     pub contract: Arc<dyn Contract>,
     pub wire: Wire,
-    /// `/healthz` and `/readyz`.
-    pub health: Router,
+    /// `/healthz`.
+    pub alive: Router,
+    /// `/readyz`.
+    pub ready: Router,
     /// `/metrics`.
     pub metrics: Router,
+    /// Who is answered `/readyz` and `/metrics` here.
+    pub inside: Audience,
     pub trust: Arc<Trust>,
     pub static_dir: Option<PathBuf>,
-    pub request_timeout: Duration,
+    pub pace: Pace,
+    /// Pictures and files of the page, per client address.
+    pub files: Arc<Rule>,
     pub production: bool,
 }
 
 /// The whole HTTP service. Layers are listed from the inside out.
 pub fn router(parts: HttpParts) -> Router {
-    let HttpParts { gateway, contract, wire, health, metrics, trust, .. } = parts;
-    let api = gateway.limits.around_requests(contract.routes(gateway.clone()).merge(metrics));
+    let HttpParts { gateway, contract, wire, trust, .. } = parts;
+    let inside = |routes: Router| routes.layer(from_fn_with_state(parts.inside, inside::only));
+    let api = gateway.limits.around_requests(contract.routes(gateway.clone()).merge(inside(parts.metrics)));
     let pages = match &parts.static_dir {
         Some(dir) => static_files::routes(dir),
         None => landing::routes(contract.profile()),
     };
+    let limits = gateway.limits.clone();
+    let pages = limits.around(pages, parts.files.clone());
     let known = contract.profile().routes;
     let router = api
-        .merge(media::routes(gateway))
-        .merge(health)
+        .merge(limits.around(media::routes(gateway), parts.files))
+        .merge(parts.alive)
+        .merge(inside(parts.ready))
         .layer(CompressionLayer::new())
         // Files are compressed once, not for every request.
         .fallback_service(pages)
         .layer(from_fn_with_state(trust.clone(), origin::guard))
         .layer(from_fn(unread::drain))
-        .layer(from_fn_with_state(parts.request_timeout, in_time))
+        .layer(from_fn_with_state(parts.pace, upload::in_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(measure::measure))
         .layer(wire.layer())
@@ -86,12 +99,4 @@ async fn mark(State(trust): State<Arc<Trust>>, request: Request, next: Next) -> 
     let (mut parts, body) = request.into_parts();
     trust.mark(&mut parts);
     next.run(Request::from_parts(parts, body)).await
-}
-
-/// Bounds how long a request may take. Long polls are not here: the wire answers them before.
-async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        tracing::error!(?limit, "request given up");
-        reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This takes too long, try again")
-    })
 }

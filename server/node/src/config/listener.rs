@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use super::{Settings, settings::parse_millis};
+
+/// What connections may cost, before anybody knows whose they are.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// `SOCKEYE_HTTP_HEAD_TIMEOUT_MS`: a connection that has not sent a whole request head this long after it was opened, or
+    /// after the head's first byte, is closed. Default 10 s.
+    pub head_timeout: Duration,
+    /// `SOCKEYE_HTTP_IDLE_TIMEOUT_MS`: how long a connection is kept for the next request. Longer than the load balancer
+    /// keeps it, or the balancer's next request meets a closed one. Default 75 s.
+    pub idle_timeout: Duration,
+    /// `SOCKEYE_HTTP_CONNECTIONS_MAX`: open connections, WebSockets included. Default: what the limit of open files leaves
+    /// after a reserve, at most 100,000.
+    pub connections_max: Option<usize>,
+    /// `SOCKEYE_HTTP_CONNECTIONS_PER_ADDRESS_MAX`: of one client address (IPv6: one /64), trusted proxies excepted. Default:
+    /// half of all.
+    pub connections_per_address_max: Option<usize>,
+    /// `SOCKEYE_HTTP_BYTES_PER_SECOND_MIN`: a body that comes, or an answer that is taken, more slowly than this ends its
+    /// connection. Default 1000.
+    pub bytes_per_second_min: u32,
+    /// `SOCKEYE_HTTP_BODY_STALL_MS`: over how long a time the speed of a body that comes is measured. Default 10 s.
+    pub body_window: Duration,
+    /// `SOCKEYE_HTTP_BODY_TIMEOUT_MS`: how long a body may take to come, whatever its speed. Default 10 min.
+    pub body_timeout: Duration,
+}
+
+impl Listener {
+    pub(super) fn from_settings(settings: &Settings) -> Self {
+        let optional = |name| settings.read(name, None, |text| above_zero(text).map(Some));
+        Self {
+            head_timeout: duration(settings, "SOCKEYE_HTTP_HEAD_TIMEOUT_MS", 10_000),
+            idle_timeout: duration(settings, "SOCKEYE_HTTP_IDLE_TIMEOUT_MS", 75_000),
+            connections_max: optional("SOCKEYE_HTTP_CONNECTIONS_MAX"),
+            connections_per_address_max: optional("SOCKEYE_HTTP_CONNECTIONS_PER_ADDRESS_MAX"),
+            bytes_per_second_min: settings.read("SOCKEYE_HTTP_BYTES_PER_SECOND_MIN", 1_000, above_zero),
+            body_window: duration(settings, "SOCKEYE_HTTP_BODY_STALL_MS", 10_000),
+            body_timeout: duration(settings, "SOCKEYE_HTTP_BODY_TIMEOUT_MS", 600_000),
+        }
+    }
+}
+
+/// A time that is none would close every connection at once.
+fn duration(settings: &Settings, name: &'static str, default_ms: u64) -> Duration {
+    Duration::from_millis(settings.read(name, default_ms, |text| match parse_millis(text)? {
+        0 => Err("is longer than nothing".to_owned()),
+        millis => Ok(millis),
+    }))
+}
+
+fn above_zero<T: std::str::FromStr + PartialEq + Default>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| *number != T::default());
+    number.ok_or_else(|| "is a whole number above 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_close_every_connection_is_refused() {
+        for name in [
+            "SOCKEYE_HTTP_HEAD_TIMEOUT_MS",
+            "SOCKEYE_HTTP_IDLE_TIMEOUT_MS",
+            "SOCKEYE_HTTP_CONNECTIONS_MAX",
+            "SOCKEYE_HTTP_CONNECTIONS_PER_ADDRESS_MAX",
+            "SOCKEYE_HTTP_BYTES_PER_SECOND_MIN",
+            "SOCKEYE_HTTP_BODY_STALL_MS",
+            "SOCKEYE_HTTP_BODY_TIMEOUT_MS",
+        ] {
+            for value in ["0", "-1", "x"] {
+                let settings = Settings::from_pairs([(name, value)]);
+                Listener::from_settings(&settings);
+                let problems = settings.into_problems();
+                assert_eq!(problems.len(), 1, "{name}={value}");
+                assert!(problems[0].starts_with(name), "{problems:?}");
+            }
+        }
+    }
+}
