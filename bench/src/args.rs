@@ -54,7 +54,8 @@ pub(crate) struct Target {
     /// The server's further processes, its workers.
     #[arg(long, value_delimiter = ',')]
     pub(crate) worker_pid: Vec<u32>,
-    /// Where `/metrics` says how many messages are stored: the workers' addresses. Default: the gateways'.
+    /// Where `/metrics` says how many messages are stored: the workers' operations ports. Default: the gateways'
+    /// addresses, which answer it in development or with `SOCKEYE_METRICS_PUBLIC=on`.
     #[arg(long, value_delimiter = ',')]
     pub(crate) metrics_url: Vec<String>,
     #[command(flatten)]

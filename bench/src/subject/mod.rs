@@ -19,9 +19,11 @@ use server::{Ready, Server};
 const MIGRATED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the server needs to let one address make and connect thousands of users, and to show all they wrote.
-const SOCKEYE_ENV: [(&str, &str); 9] = [
+const SOCKEYE_ENV: [(&str, &str); 10] = [
     ("SOCKEYE_CONTRACT", "direct-v1"),
     ("NODE_ENV", "development"),
+    // Whatever else is set: readiness and the count of stored messages are read where clients are served.
+    ("SOCKEYE_METRICS_PUBLIC", "on"),
     ("SALT_ROUNDS", "4"),
     ("JWT_EXPIRATION", "7d"),
     ("SOCKEYE_LIMIT_REQUESTS", "off"),

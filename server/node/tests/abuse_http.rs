@@ -353,9 +353,11 @@ async fn bytes_that_are_no_http_harm_nobody() {
 }
 
 #[tokio::test]
-async fn requests_that_never_end_hold_nobody_up() {
-    let server = Server::start().await;
-    let mut idle = Vec::new();
+async fn requests_that_never_end_hold_nobody_up_and_are_ended() {
+    let server =
+        Server::with(&[("SOCKEYE_HTTP_HEAD_TIMEOUT_MS", "2000"), ("SOCKEYE_HTTP_BODY_STALL_MS", "2000")])
+            .await;
+    let mut open = Vec::new();
     for n in 0..200 {
         let mut stream = TcpStream::connect(server.addresses.next()).await.expect("a connection");
         let start: &[u8] = match n % 3 {
@@ -364,10 +366,16 @@ async fn requests_that_never_end_hold_nobody_up() {
             _ => b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
         };
         stream.write_all(start).await.expect("written");
-        idle.push(stream);
+        open.push(stream);
     }
     server.still_serves().await;
-    drop(idle);
+    for mut stream in open {
+        let mut said = Vec::new();
+        soon("the end of a request that never ends", async {
+            let _ = stream.read_to_end(&mut said).await;
+        })
+        .await;
+    }
     server.still_serves().await;
 }
 

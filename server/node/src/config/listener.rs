@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Settings, settings::parse_millis};
+use super::{Settings, settings::DAY};
 
 /// What connections may cost, before anybody knows whose they are.
 #[derive(Debug, Clone)]
@@ -26,32 +26,31 @@ pub struct Listener {
     pub body_timeout: Duration,
 }
 
+/// No process has as many descriptors.
+const CONNECTIONS_MAX: usize = 100_000_000;
+const BYTES_PER_SECOND_MAX: u32 = 1_000_000_000;
+
 impl Listener {
     pub(super) fn from_settings(settings: &Settings) -> Self {
-        let optional = |name| settings.read(name, None, |text| above_zero(text).map(Some));
+        // Without one, what is set depends on the process: it is worked out where that is known.
+        let connections = |name| match settings.bounded(name, 0, 1..=CONNECTIONS_MAX) {
+            0 => None,
+            number => Some(number),
+        };
         Self {
-            head_timeout: duration(settings, "SOCKEYE_HTTP_HEAD_TIMEOUT_MS", 10_000),
-            idle_timeout: duration(settings, "SOCKEYE_HTTP_IDLE_TIMEOUT_MS", 75_000),
-            connections_max: optional("SOCKEYE_HTTP_CONNECTIONS_MAX"),
-            connections_per_address_max: optional("SOCKEYE_HTTP_CONNECTIONS_PER_ADDRESS_MAX"),
-            bytes_per_second_min: settings.read("SOCKEYE_HTTP_BYTES_PER_SECOND_MIN", 1_000, above_zero),
-            body_window: duration(settings, "SOCKEYE_HTTP_BODY_STALL_MS", 10_000),
-            body_timeout: duration(settings, "SOCKEYE_HTTP_BODY_TIMEOUT_MS", 600_000),
+            head_timeout: settings.positive_duration("SOCKEYE_HTTP_HEAD_TIMEOUT_MS", 10_000, DAY),
+            idle_timeout: settings.positive_duration("SOCKEYE_HTTP_IDLE_TIMEOUT_MS", 75_000, DAY),
+            connections_max: connections("SOCKEYE_HTTP_CONNECTIONS_MAX"),
+            connections_per_address_max: connections("SOCKEYE_HTTP_CONNECTIONS_PER_ADDRESS_MAX"),
+            bytes_per_second_min: settings.bounded(
+                "SOCKEYE_HTTP_BYTES_PER_SECOND_MIN",
+                1_000,
+                1..=BYTES_PER_SECOND_MAX,
+            ),
+            body_window: settings.positive_duration("SOCKEYE_HTTP_BODY_STALL_MS", 10_000, DAY),
+            body_timeout: settings.positive_duration("SOCKEYE_HTTP_BODY_TIMEOUT_MS", 600_000, DAY),
         }
     }
-}
-
-/// A time that is none would close every connection at once.
-fn duration(settings: &Settings, name: &'static str, default_ms: u64) -> Duration {
-    Duration::from_millis(settings.read(name, default_ms, |text| match parse_millis(text)? {
-        0 => Err("is longer than nothing".to_owned()),
-        millis => Ok(millis),
-    }))
-}
-
-fn above_zero<T: std::str::FromStr + PartialEq + Default>(text: &str) -> Result<T, String> {
-    let number = text.parse().ok().filter(|number| *number != T::default());
-    number.ok_or_else(|| "is a whole number above 0".to_owned())
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ fn what_cannot_work_together_is_refused() {
     for (pairs, wanted) in [
         (&[("SOCKEYE_COOKIE_SAMESITE", "none")][..], "SOCKEYE_COOKIE_SECURE"),
         (&[("SOCKEYE_COOKIE_SAMESITE", "none"), ("SOCKEYE_COOKIE_SECURE", "never")], "SOCKEYE_COOKIE_SECURE"),
-        (&[("SERVER_PORT", "9100")], "SOCKEYE_OPS_PORT"),
+        (&[("SERVER_PORT", "9100"), ("SOCKEYE_OPS_PORT", "9100")], "SOCKEYE_OPS_PORT"),
         (&[("PORT", "7000"), ("SOCKEYE_OPS_PORT", "7000")], "SERVER_PORT"),
         (&[("SOCKEYE_PUBLIC_URL", "https://chat.example.org/chat")], "SOCKEYE_PUBLIC_URL"),
         (&[("SOCKEYE_TRANSPORTS", ",")], "SOCKEYE_TRANSPORTS"),

@@ -14,6 +14,7 @@ use super::{
     Bounds, connection::Connection, instruments::Instruments, pulse::Pulse, reserve::Reserve, seats::Seats,
     socket::Socket,
 };
+use crate::audit::{self, Act, Outcome, Subject};
 
 /// After a failure that the next try would meet as well, such as no free descriptor.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -81,6 +82,8 @@ impl Server {
             Ok(seat) => seat,
             Err(refusal) => {
                 self.instruments.refused(refusal, self.bounds.connections_max);
+                let subject = Subject { address: Some(peer.ip()), ..Subject::default() };
+                audit::record(Act::Limit, Outcome::Refused, "connections", subject);
                 return self.reserve.hear(tcp, peer, self.router.clone());
             }
         };

@@ -1,6 +1,6 @@
 //! One connection with a seat, from its first byte to its last or to its change to another protocol.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::Request;
@@ -18,7 +18,7 @@ use super::{
 };
 
 /// At a stop, how long a head that has begun may take to become a request.
-const LAST_HEAD_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+const LAST_HEAD_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Connection {
     pub(super) socket: Socket,
@@ -58,6 +58,7 @@ impl Connection {
         let mut timer = pin!(sleep_until(Instant::now() + bounds.head_timeout));
         loop {
             tokio::select! {
+                biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::trace!(%error, "connection ended");
@@ -72,7 +73,10 @@ impl Connection {
                 () = &mut timer => {
                     let now = Instant::now();
                     match pulse.deadline(bounds) {
-                        Some(deadline) if now < deadline && !stopping => timer.as_mut().reset(deadline),
+                        // A head may begin meanwhile, and has less time than a connection between two requests.
+                        Some(deadline) if now < deadline && !stopping => {
+                            timer.as_mut().reset(deadline.min(now + bounds.head_timeout));
+                        }
                         Some(_) => {
                             if pulse.phase() == Phase::Head {
                                 instruments.cut(Cut::Head);

@@ -109,13 +109,13 @@ mod tests {
     fn an_address_has_its_share_and_a_proxy_any() {
         let seats = seats(10, 2);
         let (one, other, proxy) = (address("192.0.2.1"), address("192.0.2.2"), address("127.0.0.1"));
-        let mine: Vec<Seat> = (0..2).map(|_| seats.take(one).ok().expect("a seat")).collect();
+        let mine: Vec<Seat> = (0..2).map(|_| seats.take(one).expect("a seat")).collect();
         assert_eq!(seats.take(one).err(), Some(Refusal::Address));
-        let others: Vec<Seat> = (0..2).map(|_| seats.take(other).ok().expect("a seat")).collect();
-        let rest: Vec<Seat> = (0..6).map(|_| seats.take(proxy).ok().expect("a seat")).collect();
+        let others: Vec<Seat> = (0..2).map(|_| seats.take(other).expect("a seat")).collect();
+        let rest: Vec<Seat> = (0..6).map(|_| seats.take(proxy).expect("a seat")).collect();
         assert_eq!(seats.take(proxy).err(), Some(Refusal::Full));
         drop(mine);
-        let _again = seats.take(one).ok().expect("given back");
+        let _again = seats.take(one).expect("given back");
         drop((others, rest));
         assert_eq!(seats.taken().all, 1);
         assert_eq!(seats.taken().by_address.len(), 1, "who has none is forgotten");
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn an_ipv6_network_is_one_address() {
         let seats = seats(10, 1);
-        let _one = seats.take(address("2001:db8::1")).ok().expect("a seat");
+        let _one = seats.take(address("2001:db8::1")).expect("a seat");
         assert_eq!(seats.take(address("2001:db8::ffff:1")).err(), Some(Refusal::Address));
         assert!(seats.take(address("2001:db8:0:1::1")).is_ok());
     }
