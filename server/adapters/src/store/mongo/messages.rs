@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
-    bson::{Document, doc},
+    bson::{Document, RawDocumentBuf, doc},
     error::{Error, ErrorKind},
 };
 use sockeye_core::{
@@ -14,7 +14,7 @@ use sockeye_core::{
 
 use super::{
     MongoStore,
-    documents::{entry_from, long, message_from, message_to, oid, user_oid},
+    documents::{document_from, entry_from, long, message_from, message_to, oid, user_oid},
     error::{DUPLICATE_KEY, MongoError, index_of},
     majority,
 };
@@ -47,9 +47,10 @@ impl Messages for MongoStore {
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
-        let messages = self.messages();
+        let messages = self.messages().clone_with_type::<RawDocumentBuf>();
         let found = messages.find_one(doc! { "_id": oid(id.0) }).max_time(self.read_deadline);
         let found = self.read(found).await?;
+        let found = found.as_ref().and_then(document_from);
         Ok(found.and_then(|document| message_from(&document, &self.pictures)))
     }
 
@@ -82,7 +83,7 @@ impl Messages for MongoStore {
         if ranges.is_empty() || len_max == 0 {
             return Ok(vec![]);
         }
-        let messages = self.messages();
+        let messages = self.messages().clone_with_type::<RawDocumentBuf>();
         let query = async {
             let mut session = self.session_from(known.moment.as_ref()).await?;
             let mut found = messages
@@ -94,11 +95,12 @@ impl Messages for MongoStore {
                 .selection_criteria(self.history_read.clone())
                 .session(&mut session)
                 .await?;
-            let documents: Vec<Document> = found.stream(&mut session).try_collect().await?;
+            let documents: Vec<RawDocumentBuf> = found.stream(&mut session).try_collect().await?;
             Ok(documents)
         };
         let documents = self.read(query).await?;
-        Ok(documents.iter().filter_map(|document| entry_from(document, &self.pictures)).collect())
+        let documents = documents.iter().filter_map(document_from);
+        Ok(documents.filter_map(|document| entry_from(&document, &self.pictures)).collect())
     }
 }
 

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use mongodb::{
-    bson::{Document, doc, oid::ObjectId as Oid},
+    bson::{Document, RawDocumentBuf, doc, oid::ObjectId as Oid},
     options::ReturnDocument,
 };
 use sockeye_core::{
@@ -13,7 +13,7 @@ use sockeye_core::{
 
 use super::{
     MongoStore,
-    documents::{date, user_from, user_oid, user_to},
+    documents::{date, document_from, user_from, user_oid, user_to},
     error::MongoError,
 };
 
@@ -43,12 +43,15 @@ impl Users for MongoStore {
         now: Timestamp,
     ) -> Result<Option<User>, StoreError> {
         let set = doc! { self.schema.picture_field(): self.pictures.text(picture), "updatedAt": date(now) };
-        let users = self.users();
+        let users = self.users().clone_with_type::<RawDocumentBuf>();
         let change = users
             .find_one_and_update(doc! { "_id": user_oid(id) }, doc! { "$set": set })
             .return_document(ReturnDocument::After);
         let changed = self.write(change).await?;
-        Ok(changed.and_then(|document| user_from(&document, self.schema, &self.pictures)))
+        Ok(changed
+            .as_ref()
+            .and_then(document_from)
+            .and_then(|document| user_from(&document, self.schema, &self.pictures)))
     }
 
     /// In the order of their ids, which begin with the second of signing up.
@@ -94,8 +97,11 @@ const PEOPLE_BATCH_LEN_MAX: u32 = 1_000;
 
 impl MongoStore {
     async fn find_user(&self, filter: Document) -> Result<Option<User>, StoreError> {
-        let users = self.users();
+        let users = self.users().clone_with_type::<RawDocumentBuf>();
         let found = self.read(users.find_one(filter).max_time(self.read_deadline)).await?;
-        Ok(found.and_then(|document| user_from(&document, self.schema, &self.pictures)))
+        Ok(found
+            .as_ref()
+            .and_then(document_from)
+            .and_then(|document| user_from(&document, self.schema, &self.pictures)))
     }
 }
