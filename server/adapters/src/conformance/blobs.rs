@@ -23,6 +23,7 @@ macro_rules! blobs_suite {
                 a_picture_survives_a_restart,
                 a_picture_does_not_change,
                 a_picture_is_whole_or_absent,
+                a_deleted_picture_is_gone,
             ]
         );
     };
@@ -82,6 +83,23 @@ pub async fn a_picture_is_whole_or_absent(fixture: &impl Fixture<AnyBlobs>) {
         }
         assert!(blobs.get(&id).await.expect("get") == Some(image.bytes.clone()));
     }
+}
+
+pub async fn a_deleted_picture_is_gone(fixture: &impl Fixture<AnyBlobs>) {
+    let blobs = fixture.open().await;
+    let [gone, left, never] = [4, 5, 6].map(|n| MediaId::new([n; 16], ImageKind::Png));
+    let image = image(ImageKind::Png, 4, 1_000);
+    blobs.put(&gone, &image).await.expect("put");
+    blobs.put(&left, &image).await.expect("put");
+    for what in ["there", "gone already"] {
+        blobs.delete(&gone).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(blobs.get(&gone).await.expect("get"), None);
+    }
+    blobs.delete(&never).await.expect("never there");
+    drop(blobs);
+    let blobs = fixture.open().await;
+    assert_eq!(blobs.get(&gone).await.expect("get"), None);
+    assert_eq!(blobs.get(&left).await.expect("get"), Some(image.bytes));
 }
 
 fn image(kind: ImageKind, fill: u8, len: usize) -> Image {

@@ -20,6 +20,16 @@ pub struct Limits {
     pub text_chars_max: usize,
     /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture. Default 5,000,000; JSON bodies may be half as large again, and 10 MB in any case.
     pub media_bytes_max: usize,
+    /// `SOCKEYE_IMAGE_PIXELS_MAX`: width times height of a picture, which costs whoever looks at it four bytes of memory
+    /// each. Default 50,000,000: phones' photos pass.
+    pub image_pixels_max: u64,
+    /// `SOCKEYE_PICTURE_BYTES_PER_DAY`: bytes of pictures that one user may send or set within a day. Default 200,000,000;
+    /// `off`: as many as they like.
+    pub picture_bytes_per_day: u64,
+    /// `SOCKEYE_EXTERNAL_PICTURES`: whether an account may be made with a picture on another server, which then sees the
+    /// address of everybody who looks at the list of people (contract `direct-v1`). Default `on`, as the original has it;
+    /// `off`: such accounts have no picture. Those that are there keep theirs.
+    pub external_pictures: bool,
     /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer. Default 1000.
     pub history_len_max: usize,
     /// `SOCKEYE_PEOPLE_LEN_MAX`: people in one answer. Default 10,000.
@@ -40,6 +50,13 @@ impl Limits {
             connections_per_address_max: settings.parse("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", 5_000),
             text_chars_max: settings.parse("SOCKEYE_TEXT_CHARS_MAX", 10_000),
             media_bytes_max: settings.parse("SOCKEYE_MEDIA_MAX_BYTES", 5_000_000),
+            image_pixels_max: settings.parse("SOCKEYE_IMAGE_PIXELS_MAX", 50_000_000),
+            picture_bytes_per_day: settings.read(
+                "SOCKEYE_PICTURE_BYTES_PER_DAY",
+                200_000_000,
+                parse_bytes_per_day,
+            ),
+            external_pictures: settings.switch("SOCKEYE_EXTERNAL_PICTURES", true),
             history_len_max: settings.parse("SOCKEYE_HISTORY_LEN_MAX", 1_000),
             people_len_max: settings.parse("SOCKEYE_PEOPLE_LEN_MAX", 10_000),
             recovery_len_max: settings.parse("SOCKEYE_RECOVERY_LEN_MAX", 1_000),
@@ -49,6 +66,14 @@ impl Limits {
     /// Bytes of a JSON body: a picture grows by a third as base64, and there is a text beside it.
     pub fn body_bytes_max(&self) -> usize {
         self.media_bytes_max.saturating_add(self.media_bytes_max / 2).max(10_000_000)
+    }
+}
+
+fn parse_bytes_per_day(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        _ if text == "off" => Ok(u64::MAX),
+        Ok(bytes @ 1..) => Ok(bytes),
+        _ => Err("is a number of bytes such as 200000000, or off".into()),
     }
 }
 

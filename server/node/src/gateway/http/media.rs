@@ -26,7 +26,7 @@ async fn show(State(gateway): State<Gateway>, Path(name): Path<String>) -> Respo
             let headers = [
                 (header::CONTENT_TYPE, id.kind.content_type()),
                 // Names are random and pictures never change.
-                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+                (header::CACHE_CONTROL, "private, max-age=31536000, immutable"),
                 (header::CONTENT_DISPOSITION, "inline"),
                 (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
             ];
