@@ -32,61 +32,78 @@ pub(super) fn decode(url: &str, bytes_max: usize) -> Result<Vec<u8>, Unread> {
         return Err(Unread::Malformed);
     }
     let mut bytes = Vec::with_capacity(bytes_max.min(data.len() / 4 * 3).saturating_add(CHUNK_LEN));
-    // A whole number of groups of four, so that a chunk is decoded by itself.
-    let (mut chunk, mut chunk_len) = ([0; CHUNK_LEN], 0);
-    let (mut chars, mut padding) = (0usize, 0usize);
-    let flush = |chunk: &[u8], bytes: &mut Vec<u8>| {
-        BASE64.decode_vec(chunk, bytes).map_err(|_| Unread::Malformed)?;
-        if bytes.len() > bytes_max { Err(Unread::TooLarge) } else { Ok(()) }
-    };
-    for byte in Unescaped(data.bytes()) {
-        match byte {
-            b'\t' | b'\n' | b'\x0c' | b'\r' | b' ' => {}
-            b'=' => padding += 1,
-            _ if padding > 0 => return Err(Unread::Malformed),
-            _ => {
-                if chunk_len == CHUNK_LEN {
-                    flush(&chunk, &mut bytes)?;
-                    chunk_len = 0;
+    let (mut rest, mut chars, mut padding) = (Unescaped(data.as_bytes()), 0usize, 0usize);
+    let mut chunk = [0; CHUNK_LEN];
+    loop {
+        // As nearly all come: nothing but base64.
+        if padding == 0
+            && let Some((plain, behind)) = rest.0.split_at_checked(CHUNK_LEN)
+            && decode_onto(&mut bytes, plain).is_ok()
+        {
+            rest.0 = behind;
+            chars += CHUNK_LEN;
+        } else {
+            let mut chunk_len = 0;
+            while chunk_len < CHUNK_LEN {
+                match rest.next() {
+                    None => break,
+                    Some(b'\t' | b'\n' | b'\x0c' | b'\r' | b' ') => {}
+                    Some(b'=') => padding += 1,
+                    Some(_) if padding > 0 => return Err(Unread::Malformed),
+                    Some(byte) => {
+                        if let Some(place) = chunk.get_mut(chunk_len) {
+                            *place = byte;
+                        }
+                        chunk_len += 1;
+                    }
                 }
-                if let Some(place) = chunk.get_mut(chunk_len) {
-                    *place = byte;
-                }
-                chunk_len += 1;
-                chars += 1;
             }
+            chars += chunk_len;
+            decode_onto(&mut bytes, chunk.get(..chunk_len).unwrap_or_default())?;
+        }
+        if bytes.len() > bytes_max {
+            return Err(Unread::TooLarge);
+        }
+        if rest.0.is_empty() {
+            break;
         }
     }
     if padding > 2 || (padding > 0 && !(chars + padding).is_multiple_of(4)) {
         return Err(Unread::Malformed);
     }
-    flush(chunk.get(..chunk_len).unwrap_or_default(), &mut bytes)?;
     Ok(bytes)
 }
 
-/// Characters decoded at a time.
+/// Characters decoded at a time: whole groups of four, so that a chunk is decoded by itself.
 const CHUNK_LEN: usize = 4_096;
 
+/// What is no base64 leaves the bytes as they were.
+fn decode_onto(bytes: &mut Vec<u8>, base64: &[u8]) -> Result<(), Unread> {
+    let len = bytes.len();
+    BASE64.decode_vec(base64, bytes).map_err(|_| {
+        bytes.truncate(len);
+        Unread::Malformed
+    })
+}
+
 /// Percent-decodes. A `%` without two hexadecimal digits stands for itself.
-struct Unescaped<'a>(std::str::Bytes<'a>);
+struct Unescaped<'a>(&'a [u8]);
 
 impl Iterator for Unescaped<'_> {
     type Item = u8;
 
     fn next(&mut self) -> Option<u8> {
-        let byte = self.0.next()?;
-        if byte != b'%' {
-            return Some(byte);
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        if byte == b'%'
+            && let [high, low, rest @ ..] = rest
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+        {
+            self.0 = rest;
+            return Some(high << 4 | low);
         }
-        let mut ahead = self.0.clone();
-        let mut digit = || char::from(ahead.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        match (digit(), digit()) {
-            (Some(high), Some(low)) => {
-                self.0 = ahead;
-                Some(high << 4 | low)
-            }
-            _ => Some(byte),
-        }
+        Some(byte)
     }
 }
 

@@ -311,6 +311,8 @@ fn a_picture_that_does_not_say_its_size_is_refused() {
         webp(&[webp_chunk("EXIF", b"data")]),
         webp(&[webp_chunk("VP8 ", b"no frame here")]),
         webp(&[webp_chunk("VP8L", b"no frame here")]),
+        // The size is that of another chunk.
+        webp(&[webp_chunk("VP8 ", b""), b"\0\0\0\x9d\x01\x2a\x04\0\x04\0\0\0".to_vec()]),
         b"RIFF\0\0\0\0WEBPVP8 ".to_vec(),
     ] {
         assert_eq!(code(bytes.clone()), "image_malformed", "{}", bytes.escape_ascii());

@@ -23,6 +23,8 @@ pub(super) fn clean(mut bytes: Vec<u8>) -> Option<(Size, Vec<u8>)> {
     let (mut size, mut flags, mut turned) = (None::<Size>, None, false);
     while let Some((len, kind)) = chunk(editor.rest()) {
         let data = editor.rest().get(FRAME_LEN..).unwrap_or_default();
+        // Its own, all of it or what there is.
+        let data = data.get(..len - FRAME_LEN).unwrap_or(data);
         match &kind {
             b"VP8X" | b"VP8 " | b"VP8L" => {
                 let this = size_of(&kind, data)?;
@@ -33,7 +35,6 @@ pub(super) fn clean(mut bytes: Vec<u8>) -> Option<(Size, Vec<u8>)> {
                 editor.keep(len);
             }
             b"EXIF" => {
-                let data = data.get(..len - FRAME_LEN).unwrap_or(data);
                 let data = data.strip_prefix(b"Exif\0\0").unwrap_or(data);
                 match exif::orientation(data) {
                     Some(orientation) if !turned => {

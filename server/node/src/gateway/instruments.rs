@@ -30,7 +30,7 @@ pub struct Instruments {
 impl Instruments {
     /// Counts for whatever recorder is in place now.
     pub fn new(profile: &Profile) -> Self {
-        for rule in ["requests", "sign_in"] {
+        for rule in ["requests", "sign_in", "picture_bytes"] {
             // There from the start, at zero.
             let _ = rate_limited(rule);
         }

@@ -60,7 +60,8 @@ impl Messages for MongoStore {
         before: Option<MessageId>,
         len_max: usize,
     ) -> Result<Vec<Message>, StoreError> {
-        self.history_of(conversation, before, len_max).await
+        // Four queries at a time are a large future.
+        Box::pin(self.history_of(conversation, before, len_max)).await
     }
 
     /// Only through where each partition is stored: beyond, a batch may be half there.
