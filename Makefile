@@ -41,7 +41,7 @@ test: test-rust test-cluster test-protocol test-contracts test-demo test-faults-
 # One set of features for all, so that nothing is built twice.
 FEATURES := sockeye-adapters/services,sockeye-bench/services
 CARGO_TEST := cargo test --workspace --locked --features $(FEATURES)
-STORIES := stories_cluster stories_accounts stories_messages stories_presence stories_process stories_proof stories_recovery \
+STORIES := stories_cluster stories_accounts stories_messages stories_pictures stories_presence stories_process stories_proof stories_recovery \
   order properties abuse_http abuse_socket crash
 BIN := $(abspath $(TARGET))/debug/sockeye
 PLANTED := $(abspath $(TARGET))/planted/sockeye

@@ -20,6 +20,9 @@ pub enum ChatError {
     Conflict { code: &'static str, message: &'static str },
     #[error("too many requests")]
     TooMany { retry_after_ms: u64 },
+    /// What one user may bring in a day is used up.
+    #[error("{message}")]
+    Quota { code: &'static str, message: &'static str, retry_after_ms: u64 },
     /// Something behind the chat does not answer. Nothing was accepted.
     #[error("{what} is not available, try again")]
     Unavailable {
@@ -52,7 +55,8 @@ impl ChatError {
             | Self::Unauthenticated { code, .. }
             | Self::Forbidden { code, .. }
             | Self::NotFound { code, .. }
-            | Self::Conflict { code, .. } => code,
+            | Self::Conflict { code, .. }
+            | Self::Quota { code, .. } => code,
             Self::TooMany { .. } => "too_many_requests",
             Self::Unavailable { .. } => "unavailable",
         }
@@ -63,7 +67,7 @@ impl ChatError {
             Self::Invalid { .. } | Self::Conflict { .. } => NextStep::Correct,
             Self::Unauthenticated { .. } => NextStep::SignIn,
             Self::Forbidden { .. } | Self::NotFound { .. } => NextStep::GiveUp,
-            Self::TooMany { .. } | Self::Unavailable { .. } => NextStep::Retry,
+            Self::TooMany { .. } | Self::Quota { .. } | Self::Unavailable { .. } => NextStep::Retry,
         }
     }
 }

@@ -31,4 +31,5 @@ pub use usecases::{
     resume::Missed,
     send_message::Outgoing,
     sign_up::NewAccount,
+    update_profile::PictureChange,
 };

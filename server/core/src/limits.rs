@@ -29,14 +29,19 @@ pub struct Window {
 
 impl Window {
     pub fn take(&mut self, rule: &Rule, now: Timestamp) -> Decision {
+        self.take_many(rule, 1, now)
+    }
+
+    /// `events` at once: all of them may pass, or none.
+    pub fn take_many(&mut self, rule: &Rule, events: u32, now: Timestamp) -> Decision {
         if now < self.blocked_until {
             return Decision::Refused { retry_after_ms: self.blocked_until.millis_since(now) };
         }
         if now.millis_since(self.started_at) >= rule.window_ms {
             *self = Self { started_at: now, ..Self::default() };
         }
-        if self.count < rule.events_max {
-            self.count += 1;
+        if events <= rule.events_max.saturating_sub(self.count) {
+            self.count += events;
             return Decision::Allowed;
         }
         let window_ends = self.started_at.plus_millis(rule.window_ms);
@@ -71,6 +76,20 @@ mod tests {
         assert_eq!(window.take(&RULE, at(4002)), Decision::Refused { retry_after_ms: 1000 });
         assert!(!window.is_idle(&RULE, at(4002)));
         assert_eq!(window.take(&RULE, at(5002)), Decision::Allowed);
+    }
+
+    #[test]
+    fn many_pass_together_or_not_at_all() {
+        let rule = Rule { name: "test", events_max: 10, window_ms: 1000, block_ms: 0 };
+        let at = |ms: u64| Timestamp::from_millis(10_000 + ms);
+        let mut window = Window::default();
+        assert_eq!(window.take_many(&rule, 6, at(0)), Decision::Allowed);
+        assert_eq!(window.take_many(&rule, 4, at(0)), Decision::Allowed);
+        assert_eq!(window.take_many(&rule, 1, at(100)), Decision::Refused { retry_after_ms: 900 });
+        let mut window = Window::default();
+        assert_eq!(window.take_many(&rule, 6, at(0)), Decision::Allowed);
+        assert_eq!(window.take_many(&rule, 5, at(0)), Decision::Refused { retry_after_ms: 1000 });
+        assert_eq!(window.take_many(&rule, 11, at(1000)), Decision::Refused { retry_after_ms: 1000 });
     }
 
     #[test]

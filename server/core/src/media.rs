@@ -1,11 +1,21 @@
-//! Pictures: what is accepted, and how one is named.
+//! Pictures: what is accepted, what is taken out of them, and how one is named.
+
+mod data_url;
+mod editor;
+mod exif;
+mod gif;
+mod jpeg;
+mod png;
+#[cfg(test)]
+mod tests;
+mod webp;
 
 use std::{fmt, str::FromStr};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
-use crate::ChatError;
+use crate::{ChatError, id::UserId};
 
 /// The kinds of picture that browsers show and that cannot carry script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +59,39 @@ impl ImageKind {
     }
 }
 
-/// A picture's bytes, known to be of an accepted kind and size.
+/// Width and height in pixels, neither of them 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    width: u32,
+    height: u32,
+}
+
+impl Size {
+    fn new(width: u32, height: u32) -> Option<Self> {
+        (width > 0 && height > 0).then_some(Self { width, height })
+    }
+
+    /// What has room for both.
+    fn or(self, other: Self) -> Self {
+        Self { width: self.width.max(other.width), height: self.height.max(other.height) }
+    }
+
+    fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+/// How large a picture may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageBounds {
+    /// As it is sent, decoded from base64.
+    pub bytes_max: usize,
+    /// Width times height, of all there is to see at a time. Whoever looks at it needs four bytes of memory for each.
+    pub pixels_max: u64,
+}
+
+/// A picture's bytes, known to be of an accepted kind and size. What tells of the person who made it and is not needed to
+/// show it (places, times, devices, comments, a smaller copy), and what lies behind its end, is gone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {
     pub kind: ImageKind,
@@ -63,33 +105,62 @@ impl fmt::Debug for Image {
 }
 
 impl Image {
-    /// Reads a `data:image/...;base64,...` URL (RFC 2397), as browsers' `FileReader` makes them.
+    /// Reads a `data:image/...;base64,...` URL (RFC 2397) as browsers do: white space, missing padding and escapes in
+    /// base64 do not matter.
     ///
     /// # Errors
-    /// `Invalid` with code `image_malformed`, `image_type` or `image_too_large`. URLs of other schemes are refused, never fetched.
-    pub fn from_data_url(url: &str, bytes_max: usize) -> Result<Self, ChatError> {
-        let malformed = || ChatError::invalid("image_malformed", "The image is not a base64 data URL");
-        let (header, data) =
-            url.strip_prefix("data:").and_then(|rest| rest.split_once(',')).ok_or_else(malformed)?;
-        if !header.ends_with(";base64") {
-            return Err(malformed());
-        }
-        if data.len() / 4 * 3 > bytes_max.saturating_add(2) {
-            return Err(too_large(bytes_max));
-        }
-        let bytes = STANDARD.decode(data.trim_end()).map_err(|_| malformed())?;
-        if bytes.len() > bytes_max {
-            return Err(too_large(bytes_max));
-        }
-        let kind = ImageKind::sniff(&bytes).ok_or_else(|| {
-            ChatError::invalid("image_type", "Only PNG, JPEG, GIF and WebP images are accepted")
+    /// As [`Image::from_bytes`]; `image_malformed` also for URLs of other schemes, which are refused, never fetched.
+    pub fn from_data_url(url: &str, bounds: ImageBounds) -> Result<Self, ChatError> {
+        let bytes = data_url::decode(url, bounds.bytes_max).map_err(|unread| match unread {
+            data_url::Unread::Malformed => {
+                ChatError::invalid("image_malformed", "The image is not a base64 data URL")
+            }
+            data_url::Unread::TooLarge => too_large(bounds.bytes_max),
         })?;
+        Self::from_bytes(bytes, bounds)
+    }
+
+    /// Takes out what is not needed to show the picture; its pixels stay as they are, bit by bit.
+    ///
+    /// # Errors
+    /// `Invalid` with code `image_type`, `image_malformed` when its beginning does not say how large it is, or
+    /// `image_too_large` (in bytes or pixels).
+    pub fn from_bytes(bytes: Vec<u8>, bounds: ImageBounds) -> Result<Self, ChatError> {
+        if bytes.len() > bounds.bytes_max {
+            return Err(too_large(bounds.bytes_max));
+        }
+        let kind =
+            ImageKind::sniff(&bytes).ok_or_else(|| ChatError::invalid("image_type", other_type(&bytes)))?;
+        let clean = match kind {
+            ImageKind::Png => png::clean(bytes),
+            ImageKind::Jpeg => jpeg::clean(bytes),
+            ImageKind::Gif => gif::clean(bytes),
+            ImageKind::Webp => webp::clean(bytes),
+        };
+        let damaged = || ChatError::invalid("image_malformed", "The image is damaged");
+        let (size, bytes) = clean.ok_or_else(damaged)?;
+        if size.pixels() > bounds.pixels_max {
+            let Size { width, height } = size;
+            let message =
+                format!("The image has {width} x {height} pixels, more than {} in all", bounds.pixels_max);
+            return Err(ChatError::invalid("image_too_large", message));
+        }
         Ok(Self { kind, bytes })
     }
 }
 
 fn too_large(bytes_max: usize) -> ChatError {
     ChatError::invalid("image_too_large", format!("The image is larger than {bytes_max} bytes"))
+}
+
+/// Phones take pictures of kinds that few browsers show: who sends one is told what to do.
+fn other_type(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
+            "HEIC, HEIF and AVIF images are not accepted: save the picture as JPEG, and send that"
+        }
+        _ => "Only PNG, JPEG, GIF and WebP images are accepted",
+    }
 }
 
 /// Names a stored picture: 32 random hexadecimal digits and the extension of its kind. Knowing it is being allowed to see it.
@@ -104,6 +175,29 @@ impl MediaId {
     pub fn new(name: [u8; 16], kind: ImageKind) -> Self {
         Self { name, kind }
     }
+
+    /// For the profile of this user: the last 4 of the 16 random bytes are made to show it.
+    ///
+    /// Other places can name a picture too: messages do, and an account can be made with any address, ours included. So a
+    /// picture that is in somebody's profile need not be theirs; one that was named for it is, and goes with it.
+    pub fn of_profile(user: UserId, mut name: [u8; 16], kind: ImageKind) -> Self {
+        if let Some((random, mark)) = name.split_last_chunk_mut() {
+            *mark = profile_mark(user, random);
+        }
+        Self { name, kind }
+    }
+
+    /// Whether it was named by [`MediaId::of_profile`] for this user.
+    pub fn is_profile_of(&self, user: UserId) -> bool {
+        self.name.split_last_chunk().is_some_and(|(random, mark)| *mark == profile_mark(user, random))
+    }
+}
+
+fn profile_mark(user: UserId, random: &[u8]) -> [u8; 4] {
+    let digest =
+        Sha256::new().chain_update("profile\0").chain_update(user.0.0).chain_update(random).finalize();
+    let [a, b, c, d, ..] = <[u8; 32]>::from(digest);
+    [a, b, c, d]
 }
 
 impl fmt::Display for MediaId {
@@ -181,53 +275,5 @@ impl<'de> Deserialize<'de> for Picture {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom("an empty picture"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn a_png_data_url_is_read_whatever_it_claims_to_be() {
-        let url = format!("data:image/jpeg;base64,{}", STANDARD.encode(b"\x89PNG\r\n\x1a\nrest"));
-        assert_eq!(Image::from_data_url(&url, 100).unwrap().kind, ImageKind::Png);
-    }
-
-    #[test]
-    fn what_is_no_picture_is_refused_with_its_reason() {
-        let code = |url: &str, max| Image::from_data_url(url, max).unwrap_err().code();
-        let svg = format!("data:image/svg+xml;base64,{}", STANDARD.encode("<svg/>"));
-        assert_eq!(code(&svg, 100), "image_type");
-        assert_eq!(code("https://example.org/a.png", 100), "image_malformed");
-        assert_eq!(code("data:image/png,plain", 100), "image_malformed");
-        assert_eq!(code("data:image/png;base64,***", 100), "image_malformed");
-        let long = format!("data:image/png;base64,{}", STANDARD.encode([0u8; 101]));
-        assert_eq!(code(&long, 100), "image_too_large");
-    }
-
-    #[test]
-    fn a_stored_picture_is_named_and_addressed() {
-        let id = MediaId::new([0xab; 16], ImageKind::Jpeg);
-        assert_eq!(id.to_string().parse(), Ok(id));
-        let picture = Picture::Stored(id);
-        assert_eq!(Picture::parse(&picture.to_string()), Some(picture.clone()));
-        assert_eq!(picture.url("http://h:1"), format!("http://h:1/media/{id}"));
-        assert_eq!(Picture::parse(""), None);
-    }
-
-    proptest! {
-        #[test]
-        fn media_names_never_leave_their_folder(text in ".{0,60}") {
-            if let Ok(id) = text.parse::<MediaId>() {
-                prop_assert_eq!(id.to_string(), text);
-            }
-        }
-
-        #[test]
-        fn any_data_url_is_read_or_refused(text in "(data:)?[a-z/;,=0-9+]{0,80}") {
-            let _ = Image::from_data_url(&text, 40);
-        }
     }
 }

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 use sockeye_core::{
     Bounds, Chat,
     limits::Rule,
+    media::ImageBounds,
     ports::{Clock, Entropy},
 };
 use tokio::sync::Notify;
@@ -208,7 +209,9 @@ fn bounds(config: &Config) -> Bounds {
     let limits = &config.limits;
     Bounds {
         text_chars_max: limits.text_chars_max,
-        image_bytes_max: limits.media_bytes_max,
+        image: ImageBounds { bytes_max: limits.media_bytes_max, pixels_max: limits.image_pixels_max },
+        picture_bytes_per_day_max: limits.picture_bytes_per_day,
+        external_pictures: limits.external_pictures,
         history_len_max: limits.history_len_max,
         people_len_max: limits.people_len_max,
         answer_bytes_max: limits.answer_bytes_max,

@@ -46,8 +46,8 @@ pub use self::{
     live::{Live, Socket},
 };
 
-/// A data URL of a picture, and the smallest there is.
-pub const PNG: &str = "data:image/png;base64,iVBORw0KGgo=";
+/// A data URL of a picture of one pixel.
+pub const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /// How the tests' clients reach us.
 pub const BASE_URL: &str = "http://chat.test:5000";
@@ -211,6 +211,7 @@ fn ports(dir: &std::path::Path, clock: Arc<dyn Clock>, profile: &Profile) -> Por
         blobs: Arc::new(DirectoryBlobs::open(dir).expect("a folder in a fresh directory")),
         passwords: Arc::new(Bcrypt::new(4, 1, 100, entropy.clone()).expect("a small cost")),
         tokens: Arc::new(Jwt::new(b"a secret of the tests", week_ms, profile.user_claim, entropy.clone())),
+        limiter: Arc::new(LocalLimiter::new(100)),
         clock,
         entropy,
     }

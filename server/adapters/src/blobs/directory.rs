@@ -73,6 +73,12 @@ impl Blobs for DirectoryBlobs {
         let done = self.workers.run(move |()| part(&root, &name, offset)).await;
         done.map_err(failed)?.map_err(failed)
     }
+
+    async fn delete(&self, id: &MediaId) -> Result<(), BlobError> {
+        let (root, name) = (Arc::clone(&self.root), id.to_string());
+        let done = self.workers.run(move |()| delete(&root, &name)).await;
+        done.map_err(failed)?.map_err(failed)
+    }
 }
 
 /// What a process did not finish long ago is of no use; what is younger, another one may be at. By the file system's clock,
@@ -138,6 +144,16 @@ fn open(root: &Path, name: &str) -> io::Result<Option<File>> {
     match File::open(shelf(root, name).join(name)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         file => file.map(Some),
+    }
+}
+
+fn delete(root: &Path, name: &str) -> io::Result<()> {
+    let shelf = shelf(root, name);
+    match fs::remove_file(shelf.join(name)) {
+        // Whoever removed it may have been stopped before it was durable; without a shelf there never was one.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !shelf.exists() => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_dir(&shelf),
     }
 }
 

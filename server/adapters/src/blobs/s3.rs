@@ -183,6 +183,17 @@ impl Blobs for S3Blobs {
         })
         .await
     }
+
+    async fn delete(&self, id: &MediaId) -> Result<(), BlobError> {
+        let place = self.place(id);
+        self.in_time(async {
+            match self.store.delete(&place).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
 }
 
 /// What the store says of the size is not relied on.

@@ -24,6 +24,7 @@ macro_rules! blobs_suite {
                 a_picture_does_not_change,
                 a_picture_is_whole_or_absent,
                 parts_make_the_picture_and_are_small,
+                a_deleted_picture_is_gone,
             ]
         );
     };
@@ -106,6 +107,23 @@ pub async fn parts_make_the_picture_and_are_small(fixture: &impl Fixture<AnyBlob
         let behind = blobs.part(&id, len as u64 + 7).await.expect("part").expect("it is there");
         assert_eq!((behind.bytes.len(), behind.whole_len), (0, len as u64));
     }
+}
+
+pub async fn a_deleted_picture_is_gone(fixture: &impl Fixture<AnyBlobs>) {
+    let blobs = fixture.open().await;
+    let [gone, left, never] = [4, 5, 6].map(|n| MediaId::new([n; 16], ImageKind::Png));
+    let image = image(ImageKind::Png, 4, 1_000);
+    blobs.put(&gone, &image).await.expect("put");
+    blobs.put(&left, &image).await.expect("put");
+    for what in ["there", "gone already"] {
+        blobs.delete(&gone).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(blobs.get(&gone).await.expect("get"), None);
+    }
+    blobs.delete(&never).await.expect("never there");
+    drop(blobs);
+    let blobs = fixture.open().await;
+    assert_eq!(blobs.get(&gone).await.expect("get"), None);
+    assert_eq!(blobs.get(&left).await.expect("get"), Some(image.bytes));
 }
 
 fn image(kind: ImageKind, fill: u8, len: usize) -> Image {

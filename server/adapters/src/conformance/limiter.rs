@@ -22,6 +22,7 @@ macro_rules! limiter_suite {
                 over_the_bound_is_refused_for_the_block,
                 keys_do_not_meet,
                 rules_do_not_meet,
+                many_pass_together_or_not_at_all,
                 concurrent_events_are_all_counted,
             ]
         );
@@ -68,6 +69,19 @@ pub async fn rules_do_not_meet(fixture: &impl Fixture<AnyLimiter>) {
         let rule = Rule { name, events_max: 1, ..RULE };
         assert_eq!(limiter.take(&rule, "key", time(0)).await.expect("take"), Decision::Allowed);
     }
+}
+
+pub async fn many_pass_together_or_not_at_all(fixture: &impl Fixture<AnyLimiter>) {
+    let limiter = fixture.open().await;
+    let rule = Rule { events_max: 100_000, ..RULE };
+    let take = async |events, ms| limiter.take_many(&rule, "key", events, time(ms)).await.expect("take");
+    assert_eq!(take(99_990, 0).await, Decision::Allowed);
+    assert_eq!(take(10, 100).await, Decision::Allowed);
+    assert_eq!(take(1, 400).await, Decision::Refused { retry_after_ms: 600 });
+    assert_eq!(take(99_990, 1_000).await, Decision::Allowed, "a window later");
+    assert_eq!(take(11, 1_000).await, Decision::Refused { retry_after_ms: 1_000 });
+    let more_than_all = take(100_001, 2_000).await;
+    assert_eq!(more_than_all, Decision::Refused { retry_after_ms: 1_000 });
 }
 
 pub async fn concurrent_events_are_all_counted(fixture: &impl Fixture<AnyLimiter>) {

@@ -40,15 +40,21 @@ impl LocalLimiter {
 
 #[async_trait]
 impl Limiter for LocalLimiter {
-    async fn take(&self, rule: &Rule, key: &str, now: Timestamp) -> Result<Decision, LimiterError> {
+    async fn take_many(
+        &self,
+        rule: &Rule,
+        key: &str,
+        events: u32,
+        now: Timestamp,
+    ) -> Result<Decision, LimiterError> {
         let key = (rule.name, Arc::from(key));
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(counters.take(rule, key, now, self.keys_max))
+        Ok(counters.take(rule, key, events, now, self.keys_max))
     }
 }
 
 impl Counters {
-    fn take(&mut self, rule: &Rule, key: Key, now: Timestamp, keys_max: usize) -> Decision {
+    fn take(&mut self, rule: &Rule, key: Key, events: u32, now: Timestamp, keys_max: usize) -> Decision {
         let mut window = match self.windows.remove(&key) {
             Some(counter) => {
                 self.by_idle.remove(&(counter.idle_at, key.clone()));
@@ -59,7 +65,7 @@ impl Counters {
                 Window::default()
             }
         };
-        let decision = window.take(rule, now);
+        let decision = window.take_many(rule, events, now);
         let idle_at = window.idle_at(rule);
         self.by_idle.insert((idle_at, key.clone()));
         self.windows.insert(key, Counter { window, idle_at });
@@ -90,7 +96,7 @@ mod tests {
         let rule = Rule { name: "test", events_max: 1, window_ms: 10, block_ms: 0 };
         let mut counters = Counters::default();
         for n in 0u64..100 {
-            counters.take(&rule, ("test", n.to_string().into()), Timestamp::from_millis(1000 + n), 7);
+            counters.take(&rule, ("test", n.to_string().into()), 1, Timestamp::from_millis(1000 + n), 7);
             assert!(counters.windows.len() <= 7);
             assert_eq!(counters.windows.len(), counters.by_idle.len());
         }

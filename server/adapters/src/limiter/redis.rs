@@ -19,9 +19,9 @@ use tokio::time::{Instant, timeout};
 use super::LocalLimiter;
 use crate::redis::Redis;
 
-/// The same as `sockeye_core::limits::Window::take`. A window that is not there is one that began at 0.
+/// The same as `sockeye_core::limits::Window::take_many`. A window that is not there is one that began at 0.
 ///
-/// KEYS: window. ARGV: now, events at most, window ms, block ms, what to add to the time to live. Gives -1 when it may pass,
+/// KEYS: window. ARGV: now, events at most, window ms, block ms, what to add to the time to live, events. Gives -1 when it may pass,
 /// otherwise after how many milliseconds to try again.
 const TAKE: &str = "
 local window = redis.call('HMGET', KEYS[1], 'started_at', 'count', 'blocked_until')
@@ -30,8 +30,8 @@ local now, events_max, window_ms, block_ms = tonumber(ARGV[1]), tonumber(ARGV[2]
 if now < blocked_until then return blocked_until - now end
 if now - started_at >= window_ms then started_at, count, blocked_until = now, 0, 0 end
 local answer = -1
-if count < events_max then
-  count = count + 1
+if count + ARGV[6] <= events_max then
+  count = count + ARGV[6]
 else
   blocked_until = math.max(started_at + window_ms, now + block_ms)
   answer = math.max(blocked_until - now, 0)
@@ -76,7 +76,7 @@ impl RedisLimiter {
     }
 
     /// `None` when Redis does not answer.
-    async fn take_shared(&self, rule: &Rule, key: &str, now: Timestamp) -> Option<Decision> {
+    async fn take_shared(&self, rule: &Rule, key: &str, events: u32, now: Timestamp) -> Option<Decision> {
         if self.alone_until().is_some_and(|until| Instant::now() < until) {
             return None;
         }
@@ -84,7 +84,7 @@ impl RedisLimiter {
         let mut call = self.script.prepare_invoke();
         call.key(self.redis.key(&name(rule, key)));
         call.arg(now.as_millis()).arg(rule.events_max).arg(rule.window_ms).arg(rule.block_ms);
-        call.arg(self.options.keep_for_ms);
+        call.arg(self.options.keep_for_ms).arg(events);
         let within = Duration::from_millis(self.options.answer_within_ms);
         match timeout(within, call.invoke_async::<i64>(&mut connection)).await {
             Ok(Ok(retry_after_ms)) => Some(match u64::try_from(retry_after_ms) {
@@ -109,12 +109,18 @@ impl RedisLimiter {
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn take(&self, rule: &Rule, key: &str, now: Timestamp) -> Result<Decision, LimiterError> {
-        if let Some(decision) = self.take_shared(rule, key, now).await {
+    async fn take_many(
+        &self,
+        rule: &Rule,
+        key: &str,
+        events: u32,
+        now: Timestamp,
+    ) -> Result<Decision, LimiterError> {
+        if let Some(decision) = self.take_shared(rule, key, events, now).await {
             return Ok(decision);
         }
         metrics::counter!("sockeye_limiter_fallbacks_total").increment(1);
-        self.local.take(rule, key, now).await
+        self.local.take_many(rule, key, events, now).await
     }
 }
 

@@ -8,6 +8,7 @@ mod plans;
 mod progress;
 mod secondary;
 mod setup;
+mod undated;
 
 mod suite_direct {
     use crate::fixture::Mongo;

@@ -6,7 +6,7 @@ use crate::media::{Image, MediaId};
 ///
 /// * When `put` returns, the picture survives a crash of the process and of the machine.
 /// * A picture is whole or absent: nobody sees half of one.
-/// * Pictures do not change: the same id always has the same bytes.
+/// * Pictures do not change: the same id always has the same bytes. One that was deleted does not come back.
 #[async_trait]
 pub trait Blobs: Send + Sync {
     async fn put(&self, id: &MediaId, image: &Image) -> Result<(), BlobError>;
@@ -18,6 +18,9 @@ pub trait Blobs: Send + Sync {
     /// and should not have all of it in memory. None are left exactly when `offset` is at the end or behind it. Between two
     /// calls nothing is held. `None` when there is no such picture.
     async fn part(&self, id: &MediaId, offset: u64) -> Result<Option<Part>, BlobError>;
+
+    /// When it returns, the picture is gone, also after a crash. Deleting what is not there is no error.
+    async fn delete(&self, id: &MediaId) -> Result<(), BlobError>;
 }
 
 /// Bytes of a [`Part`], at most.

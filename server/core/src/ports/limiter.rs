@@ -12,7 +12,18 @@ use crate::{
 /// * Counts may be forgotten at a restart, not otherwise while a window or block lasts (unless the bound forces it).
 #[async_trait]
 pub trait Limiter: Send + Sync {
-    async fn take(&self, rule: &Rule, key: &str, now: Timestamp) -> Result<Decision, LimiterError>;
+    async fn take(&self, rule: &Rule, key: &str, now: Timestamp) -> Result<Decision, LimiterError> {
+        self.take_many(rule, key, 1, now).await
+    }
+
+    /// `events` at once: all of them may pass, or none.
+    async fn take_many(
+        &self,
+        rule: &Rule,
+        key: &str,
+        events: u32,
+        now: Timestamp,
+    ) -> Result<Decision, LimiterError>;
 }
 
 /// The limiter failed; whether to let the event pass is the caller's decision.

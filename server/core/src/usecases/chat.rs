@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::acquaintance::Acquaintance;
 use crate::{
     id::IdMint,
-    ports::{Blobs, Bus, Clock, Entropy, MessageLog, Passwords, Presence, Store, Tokens},
+    media::ImageBounds,
+    ports::{Blobs, Bus, Clock, Entropy, Limiter, MessageLog, Passwords, Presence, Store, Tokens},
     time::Timestamp,
 };
 
@@ -17,6 +18,7 @@ pub struct Ports {
     pub blobs: Arc<dyn Blobs>,
     pub passwords: Arc<dyn Passwords>,
     pub tokens: Arc<dyn Tokens>,
+    pub limiter: Arc<dyn Limiter>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -26,8 +28,12 @@ pub struct Ports {
 pub struct Bounds {
     /// Characters in a message.
     pub text_chars_max: usize,
-    /// Bytes of a picture, decoded.
-    pub image_bytes_max: usize,
+    /// Of one picture.
+    pub image: ImageBounds,
+    /// Bytes of pictures that one user may bring within a day.
+    pub picture_bytes_per_day_max: u64,
+    /// Whether an account may be made with a picture that is kept elsewhere.
+    pub external_pictures: bool,
     /// Messages in one answer.
     pub history_len_max: usize,
     /// People in one answer.
@@ -46,7 +52,9 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             text_chars_max: 10_000,
-            image_bytes_max: 5_000_000,
+            image: ImageBounds { bytes_max: 5_000_000, pixels_max: 50_000_000 },
+            picture_bytes_per_day_max: 200_000_000,
+            external_pictures: true,
             history_len_max: 1_000,
             people_len_max: 10_000,
             answer_bytes_max: 4_000_000,

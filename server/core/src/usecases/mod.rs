@@ -14,4 +14,4 @@ pub(crate) mod read_history;
 pub(crate) mod resume;
 pub(crate) mod send_message;
 pub(crate) mod sign_up;
-mod update_profile;
+pub(crate) mod update_profile;

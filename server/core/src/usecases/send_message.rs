@@ -24,7 +24,7 @@ impl Chat {
     ///
     /// # Errors
     /// `Invalid` with code `message_empty`, `text_too_long` or `client_id_too_long`; `NotFound` with code `no_such_receiver`;
-    /// `Forbidden` with code `not_a_member`; `Unavailable` when the log cannot take it now: it was not accepted.
+    /// `Forbidden` with code `not_a_member`; `Quota` with code `picture_quota`; `Unavailable` when the log cannot take it now: it was not accepted.
     pub async fn send_message(&self, outgoing: Outgoing) -> Result<Message, ChatError> {
         self.check(&outgoing)?;
         let conversation = self.conversation_of(outgoing.sender, outgoing.to).await?;
@@ -41,7 +41,7 @@ impl Chat {
             }
         };
         let picture = match &image {
-            Some(image) => Some(self.keep_picture(image).await?),
+            Some(image) => Some(self.keep_picture(sender, image).await?),
             None => None,
         };
         let message =

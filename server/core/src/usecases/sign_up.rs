@@ -11,6 +11,7 @@ pub struct NewAccount {
     pub email: String,
     pub name: String,
     pub password: String,
+    /// Left out when it is kept elsewhere and [`crate::Bounds::external_pictures`] is off.
     pub picture: Option<Picture>,
     pub bio: String,
 }
@@ -39,6 +40,9 @@ impl Chat {
         if self.ports.store.user_by_email(&email).await?.is_some() {
             return Err(taken());
         }
+        let allowed =
+            |picture: &Picture| self.bounds.external_pictures || !matches!(picture, Picture::External(_));
+        let picture = picture.filter(allowed);
         let password_hash = self.ports.passwords.hash(&password).await?;
         let now = self.now();
         let id = UserId(self.ids.mint(now));

@@ -200,6 +200,7 @@ pub fn ports(
         blobs: blobs(config)?,
         passwords: Arc::new(named("password hashing", bcrypt)?),
         tokens: Arc::new(jwt),
+        limiter: company.limiter.clone(),
         clock,
         entropy,
     })

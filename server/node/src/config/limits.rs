@@ -26,6 +26,16 @@ pub struct Limits {
     /// `SOCKEYE_BODIES_BYTES_MAX`: bytes of request bodies under way at once, of all clients, up to 64 GiB; beyond, 503. Default
     /// 67,108,864 (64 MiB); one picture fits in any case.
     pub bodies_bytes_max: usize,
+    /// `SOCKEYE_IMAGE_PIXELS_MAX`: width times height of a picture, which costs whoever looks at it four bytes of memory
+    /// each, up to 2^32. Default 50,000,000: phones' photos pass.
+    pub image_pixels_max: u64,
+    /// `SOCKEYE_PICTURE_BYTES_PER_DAY`: bytes of pictures that one user may send or set within a day. Default 200,000,000;
+    /// `off`: as many as they like.
+    pub picture_bytes_per_day: u64,
+    /// `SOCKEYE_EXTERNAL_PICTURES`: whether an account may be made with a picture on another server, which then sees the
+    /// address of everybody who looks at the list of people (contract `direct-v1`). Default `on`, as the original has it;
+    /// `off`: such accounts have no picture. Those that are there keep theirs.
+    pub external_pictures: bool,
     /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer, up to 100,000. Default 1000.
     pub history_len_max: usize,
     /// `SOCKEYE_ANSWER_BYTES_MAX`: bytes of messages or people in one answer, which ends with the one that reaches it, up to
@@ -59,6 +69,13 @@ impl Limits {
             text_chars_max: settings.positive("SOCKEYE_TEXT_CHARS_MAX", 10_000, 1_000_000),
             media_bytes_max: settings.positive("SOCKEYE_MEDIA_MAX_BYTES", 5_000_000, PICTURE_BYTES_MAX),
             bodies_bytes_max: settings.positive("SOCKEYE_BODIES_BYTES_MAX", 64 << 20, 64 << 30),
+            image_pixels_max: settings.bounded("SOCKEYE_IMAGE_PIXELS_MAX", 50_000_000, 1..=1 << 32),
+            picture_bytes_per_day: settings.read(
+                "SOCKEYE_PICTURE_BYTES_PER_DAY",
+                200_000_000,
+                parse_bytes_per_day,
+            ),
+            external_pictures: settings.switch("SOCKEYE_EXTERNAL_PICTURES", true),
             history_len_max: settings.positive("SOCKEYE_HISTORY_LEN_MAX", 1_000, 100_000),
             answer_bytes_max: settings.positive("SOCKEYE_ANSWER_BYTES_MAX", 4_000_000, 1 << 30),
             people_len_max: settings.positive("SOCKEYE_PEOPLE_LEN_MAX", 10_000, 1_000_000),
@@ -69,6 +86,14 @@ impl Limits {
     /// Bytes of a JSON body: a picture grows by a third as base64, and there is a text beside it.
     pub fn body_bytes_max(&self) -> usize {
         self.media_bytes_max.saturating_add(self.media_bytes_max / 2).max(10_000_000)
+    }
+}
+
+fn parse_bytes_per_day(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        _ if text == "off" => Ok(u64::MAX),
+        Ok(bytes @ 1..) => Ok(bytes),
+        _ => Err("is a number of bytes such as 200000000, or off".into()),
     }
 }
 

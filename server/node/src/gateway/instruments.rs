@@ -30,11 +30,11 @@ pub struct Instruments {
 impl Instruments {
     /// Counts for whatever recorder is in place now.
     pub fn new(profile: &Profile) -> Self {
-        for rule in ["requests", "sign_in", "files"] {
+        for rule in ["requests", "sign_in", "files", "picture_bytes"] {
             // There from the start, at zero.
             let _ = rate_limited(rule);
         }
-        let _ = slow_clients_dropped("device");
+        let _ = (slow_clients_dropped("device"), pictures_left_behind());
         for reason in [ending::LOG_IN_OVER, ending::FLOOD] {
             let _ = counter!("sockeye_disconnections_total", "reason" => reason);
         }
@@ -66,6 +66,11 @@ pub(super) fn slow_clients_dropped(queue: &'static str) -> Counter {
 /// What was refused by a rule.
 pub(super) fn rate_limited(rule: &'static str) -> Counter {
     counter!("sockeye_rate_limited_total", "rule" => rule)
+}
+
+/// Replaced profile pictures that could not be deleted.
+pub(super) fn pictures_left_behind() -> Counter {
+    counter!("sockeye_pictures_left_behind_total")
 }
 
 /// A counter per event name out of a fixed list; clients may call their events anything.

@@ -18,7 +18,7 @@ pub mod wire;
 use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderValue};
-use sockeye_core::{Chat, ChatError, SignedIn, session::Session, user::User};
+use sockeye_core::{Chat, ChatError, PictureChange, SignedIn, id::UserId, session::Session, user::User};
 
 use crate::audit::{self, Act, Outcome, Subject};
 
@@ -121,6 +121,22 @@ impl Gateway {
     /// How a client reaches us, given what it used.
     pub fn base_url(&self, used: &str) -> String {
         self.public_url.as_deref().unwrap_or(used).to_owned()
+    }
+
+    /// Gives a user a new profile picture; the one before goes. That it cannot go is no failure of the request.
+    ///
+    /// # Errors
+    /// As [`Chat::update_picture`].
+    pub async fn update_picture(&self, user: UserId, data_url: &str) -> Result<User, ChatError> {
+        let PictureChange { user, replaced } = self.chat.update_picture(user, data_url).await?;
+        if let Some(replaced) = replaced
+            && let Err(error) = self.chat.delete_picture(&replaced).await
+        {
+            // Not its name: who knows that may see it.
+            tracing::warn!(%error, source = ?std::error::Error::source(&error), "a replaced picture is left behind");
+            instruments::pictures_left_behind().increment(1);
+        }
+        Ok(user)
     }
 
     /// Counts a router's requests against the stricter limit for log-in and sign-up.

@@ -81,6 +81,7 @@ pub const METRICS: &[Metric] = &[
     histogram("sockeye_append_latency_seconds", SECONDS, "Time until the log has confirmed a message."),
     counter("sockeye_append_failures_total", "Messages the log did not take."),
     counter("sockeye_log_gaps_total", "Gaps that delivery found in the log."),
+    counter("sockeye_pictures_left_behind_total", "Replaced profile pictures that could not be deleted."),
     gauge("sockeye_store_lag_messages", "Entries in the log that are not stored yet."),
     histogram("sockeye_store_batch_size", ENTRIES, "Messages stored at a time."),
     histogram(

@@ -6,16 +6,23 @@ use async_trait::async_trait;
 use metrics::{Counter, Histogram, counter, histogram};
 use sockeye_core::{
     Ports,
+    limits::{Decision, Rule},
     message::Record,
-    ports::{Appended, LogConsumer, LogError, LogTail, MessageLog, PasswordError, Passwords},
+    ports::{
+        Appended, Limiter, LimiterError, LogConsumer, LogError, LogTail, MessageLog, PasswordError, Passwords,
+    },
     position::Cursor,
+    time::Timestamp,
 };
 use tokio::time::Instant;
+
+use crate::audit::{self, Act, Outcome};
 
 /// The same ports, measured.
 pub fn measured(mut ports: Ports) -> Ports {
     ports.log = Arc::new(MeasuredLog::new(ports.log));
     ports.passwords = Arc::new(MeasuredPasswords::new(ports.passwords));
+    ports.limiter = Arc::new(MeasuredLimiter(ports.limiter));
     ports
 }
 
@@ -92,6 +99,28 @@ impl Passwords for MeasuredPasswords {
     }
 }
 
+/// Counts and notes what the core refuses a user. Requests and events are limited, and counted, by the gateway.
+pub struct MeasuredLimiter(pub Arc<dyn Limiter>);
+
+#[async_trait]
+impl Limiter for MeasuredLimiter {
+    async fn take_many(
+        &self,
+        rule: &Rule,
+        key: &str,
+        events: u32,
+        now: Timestamp,
+    ) -> Result<Decision, LimiterError> {
+        let decision = self.0.take_many(rule, key, events, now).await;
+        if let Ok(Decision::Refused { .. }) = decision {
+            counter!("sockeye_rate_limited_total", "rule" => rule.name).increment(1);
+            let user = audit::Subject { user: key.parse().ok(), ..audit::Subject::default() };
+            audit::record(Act::Limit, Outcome::Refused, rule.name, user);
+        }
+        decision
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sockeye_core::{
@@ -99,7 +128,6 @@ mod tests {
         id::{MessageId, ObjectId, UserId},
         message::{Message, Origin},
         position::Position,
-        time::Timestamp,
     };
 
     use super::*;
@@ -175,6 +203,38 @@ mod tests {
         let text = metrics.render();
         assert!(text.contains("sockeye_append_latency_seconds_count 2\n"), "{text}");
         assert!(text.contains("sockeye_append_failures_total 1\n"), "{text}");
+    }
+
+    /// Allows what is no more than the rule at once.
+    struct Strict;
+
+    #[async_trait]
+    impl Limiter for Strict {
+        async fn take_many(
+            &self,
+            rule: &Rule,
+            _: &str,
+            events: u32,
+            _: Timestamp,
+        ) -> Result<Decision, LimiterError> {
+            let refused = Decision::Refused { retry_after_ms: 1 };
+            Ok(if events <= rule.events_max { Decision::Allowed } else { refused })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_user_is_refused_is_counted_by_its_rule() {
+        let (recorder, metrics) = local();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let limiter = MeasuredLimiter(Arc::new(Strict));
+        let rule = Rule { name: "picture_bytes", events_max: 3, window_ms: 1, block_ms: 0 };
+        let user = UserId(ObjectId([1; 12])).to_string();
+        for (events, allowed) in [(3, true), (4, false), (1, true), (5, false)] {
+            let decision = limiter.take_many(&rule, &user, events, Timestamp::from_millis(1)).await;
+            assert_eq!(decision.is_ok_and(|decision| decision == Decision::Allowed), allowed);
+        }
+        let text = metrics.render();
+        assert!(text.contains("sockeye_rate_limited_total{rule=\"picture_bytes\"} 2\n"), "{text}");
     }
 
     #[tokio::test]

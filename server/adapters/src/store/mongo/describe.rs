@@ -1,6 +1,6 @@
 use mongodb::bson::{Document, doc};
 
-use super::{MongoStore, error::MongoError, within};
+use super::{MongoStore, error::MongoError, names, within};
 
 /// What `sockeye doctor` shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,13 @@ impl MongoStore {
             problems
                 .push(format!("Indexes are missing: {}. Run `sockeye migrate`.", missing_indexes.join(", ")));
         }
+        for name in self.with_validators().await? {
+            problems.push(format!(
+                "{name} has a validator: documents that do not pass it are refused, and stay in the log with all that \
+                 comes after them. Make sure that it allows ours (field sockeye), or take it away \
+                 (db.runCommand({{collMod: \"{name}\", validator: {{}}}}))."
+            ));
+        }
         let (users, messages) = (self.users(), self.messages());
         Ok(MongoDescription {
             version,
@@ -71,6 +78,21 @@ impl MongoStore {
             messages_len: within(self.read_deadline, messages.estimated_document_count()).await?,
             problems,
         })
+    }
+
+    /// The collections that original backends and we both write, and whose documents somebody lets MongoDB check.
+    async fn with_validators(&self) -> Result<Vec<String>, MongoError> {
+        use futures_util::TryStreamExt;
+        let filter = doc! {
+            "name": { "$in": [names::USERS, names::MESSAGES] },
+            "options.validator": { "$exists": true, "$ne": {} },
+            "options.validationAction": { "$ne": "warn" },
+        };
+        let found = async {
+            let found: Vec<_> = self.database.list_collections().filter(filter).await?.try_collect().await?;
+            Ok(found.into_iter().map(|collection| collection.name).collect())
+        };
+        within(self.read_deadline, found).await
     }
 
     pub(super) async fn require_replica_set(&self) -> Result<(), MongoError> {

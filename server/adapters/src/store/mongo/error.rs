@@ -21,6 +21,9 @@ pub(super) const DUPLICATE_KEY: i32 = 11_000;
 /// A database or collection is not there.
 pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
 
+/// A collection's validator refuses a document.
+const DOCUMENT_INVALID: i32 = 121;
+
 /// The error code of a command that was refused.
 pub(super) fn code_of(error: &Error) -> Option<i32> {
     match &*error.kind {
@@ -39,9 +42,7 @@ impl From<Error> for MongoError {
                 Self::Duplicate(index_of(&command.message))
             }
             // Messages of refused writes quote the document.
-            ErrorKind::Write(WriteFailure::WriteError(write)) => {
-                Self::Failed(format!("the write was refused (code {})", write.code))
-            }
+            ErrorKind::Write(WriteFailure::WriteError(write)) => Self::Failed(refused(1, write.code)),
             ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => {
                 Self::Failed(format!("not confirmed by most members: {} ({})", concern.message, concern.code))
             }
@@ -67,7 +68,19 @@ fn insert_many(failures: &InsertManyError) -> String {
     }
     let errors = failures.write_errors.as_deref().unwrap_or_default();
     let other = errors.iter().find(|error| error.code != DUPLICATE_KEY);
-    format!("{} writes were refused (code {})", errors.len(), other.map_or(DUPLICATE_KEY, |error| error.code))
+    refused(errors.len(), other.map_or(DUPLICATE_KEY, |error| error.code))
+}
+
+/// A validator that somebody set refuses the same document for ever: who reads it must know what to change.
+fn refused(writes_len: usize, code: i32) -> String {
+    let why = match code {
+        DOCUMENT_INVALID => {
+            ": the collection has a validator that our documents do not pass. Nothing is lost: they are tried again until \
+             it is changed (collMod) or taken away, and what came after them waits"
+        }
+        _ => "",
+    };
+    format!("{writes_len} writes were refused (code {code}){why}")
 }
 
 /// `E11000 duplicate key error collection: test.users index: email_1 dup key: { email: "..." }`

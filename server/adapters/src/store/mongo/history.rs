@@ -2,11 +2,13 @@
 //!
 //! One index serves both, `{senderId, receiverId, sockeye.order, createdAt, _id}`: old messages have no `sockeye.order`,
 //! which the index holds as null. Each direction of a direct conversation is one range of it; the server merges the two.
+//! Old messages whose `createdAt` is no date are in the order of their ids: those without any in the same index, at null;
+//! the others in one of their own, `{senderId, receiverId, _id}`, which has no others.
 //! The index is named in the query: given the choice, the server takes `sockeye_received` for one direction, which is not
 //! in the order that is asked for, and sorts.
 
 use mongodb::{
-    bson::{Bson, DateTime, Document, doc},
+    bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId as Oid},
     options::{FindOptions, Hint},
 };
 use sockeye_core::{
@@ -20,8 +22,8 @@ use sockeye_core::{
 
 use super::{
     MongoStore,
-    documents::{Place, PlaceOf, Placed, oid, placed_from, user_oid},
-    indexes::sent_keys,
+    documents::{Place, PlaceOf, Placed, document_from, oid, placed_from, user_oid},
+    indexes::{mistyped, mistyped_keys, sent_keys},
     majority,
     messages::limit,
     order::Order,
@@ -39,33 +41,50 @@ impl MongoStore {
             return Ok(vec![]);
         }
         let moment = self.progress.known().moment.clone();
+        let moment = moment.as_ref();
         let before = match before {
             None => None,
-            Some(id) => match self.place_in(conversation, id, moment.as_ref()).await? {
+            Some(id) => match self.place_in(conversation, id, moment).await? {
                 None => return Ok(vec![]),
                 before => before,
             },
         };
-        let (ours, old, hint) = match *conversation {
+        let mut latest = match *conversation {
             ConversationId::Group(group) => {
-                (ours_before(doc! { "sockeye.group": oid(group.0) }, before).map(|one| vec![one]), None, None)
+                let ours = ours_before(doc! { "sockeye.group": oid(group.0) }, before).map(|one| vec![one]);
+                self.latest(ours, by_order(), None, portion, moment).await?
             }
             ConversationId::Direct(one, other) => {
                 let directions = directions(one, other);
-                (
-                    directions.iter().map(|pair| ours_before(pair.clone(), before)).collect(),
-                    directions.iter().map(|pair| old_before(pair.clone(), before)).collect(),
-                    Some(Hint::Keys(sent_keys())),
-                )
+                let each = |before_it: fn(Document, Option<Place>) -> Option<Document>| {
+                    directions.iter().map(|pair| before_it(pair.clone(), before)).collect()
+                };
+                let (sent, by_id) = (Some(Hint::Keys(sent_keys())), doc! { "_id": -1 });
+                let (ours, dated, untimed, mistyped) = tokio::try_join!(
+                    self.latest(each(ours_before), by_order(), sent.clone(), portion, moment),
+                    self.latest(
+                        each(dated_before),
+                        doc! { "createdAt": -1, "_id": -1 },
+                        sent.clone(),
+                        portion,
+                        moment
+                    ),
+                    self.latest(each(untimed_before), by_id.clone(), sent, portion, moment),
+                    self.latest(
+                        each(mistyped_before),
+                        by_id,
+                        Some(Hint::Keys(mistyped_keys())),
+                        portion,
+                        moment
+                    ),
+                )?;
+                ours.into_iter().chain(dated).chain(untimed).chain(mistyped).collect()
             }
         };
-        let (ours, old) = tokio::try_join!(
-            self.latest(ours, doc! { "sockeye.order": -1 }, hint.clone(), portion, moment.as_ref()),
-            self.latest(old, doc! { "createdAt": -1, "_id": -1 }, hint.clone(), portion, moment.as_ref()),
-        )?;
-        let mut latest: Vec<Placed> = ours.into_iter().chain(old).collect();
         latest.sort_by_key(|placed| std::cmp::Reverse(placed.place));
-        // Each of the two lists ends where it alone fills the portion: up to the end of the whole, none has a hole.
+        // An array that holds a null is found as either kind of undated.
+        latest.dedup_by_key(|placed| placed.place);
+        // Each of these lists ends where it alone fills the portion: up to the end of the whole, none has a hole.
         let mut filling = portion.filling();
         let mut messages = vec![];
         for message in latest.into_iter().map(|placed| placed.message) {
@@ -106,7 +125,7 @@ impl MongoStore {
         } else {
             doc! { "$or": filters }
         };
-        let messages = self.messages();
+        let messages = self.messages().clone_with_type::<RawDocumentBuf>();
         let query = async {
             let mut session = self.session_from(moment).await?;
             let mut found = messages
@@ -121,8 +140,8 @@ impl MongoStore {
                 .await?;
             let (mut latest, mut filling) = (vec![], portion.filling());
             while !filling.is_full() && found.advance(&mut session).await? {
-                let document = Document::try_from(found.current())?;
-                if let Some(placed) = placed_from(&document, &self.pictures) {
+                let document = document_from(found.current());
+                if let Some(placed) = document.and_then(|document| placed_from(&document, &self.pictures)) {
                     filling.add(placed.message.answer_bytes());
                     latest.push(placed);
                 }
@@ -149,35 +168,83 @@ fn ours_before(mut these: Document, before: Option<Place>) -> Option<Document> {
     Some(these)
 }
 
-/// Old ones of `these` that come before. Those without a time are the oldest.
-fn old_before(mut these: Document, before: Option<Place>) -> Option<Document> {
+/// Old ones of `these` with a date that come before; `None` when none can.
+fn dated_before(mut these: Document, before: Option<Place>) -> Option<Document> {
     these.insert("sockeye.order", Bson::Null);
-    match before.map(|place| place.of) {
-        None => {}
-        Some(PlaceOf::Undated(id)) => {
-            these.insert("createdAt", Bson::Null);
-            these.insert("_id", doc! { "$lt": oid(id) });
-        }
-        Some(PlaceOf::Old { millis, id }) => {
+    these.insert("_id", doc! { "$gte": FIRST_ID });
+    // A bound that is a date finds dates only; or arrays that hold one, which are undated.
+    let range = match before {
+        None => doc! { "$gte": DateTime::MIN },
+        Some(Place { millis, of }) => {
             let at = DateTime::from_millis(millis);
-            these.insert("createdAt", doc! { "$not": { "$gt": at } });
-            these.insert("$nor", [doc! { "createdAt": at, "_id": { "$gte": oid(id) } }]);
+            match of {
+                PlaceOf::Undated(_) => doc! { "$lt": at },
+                PlaceOf::Dated(id) => {
+                    these.insert("$nor", [doc! { "createdAt": at, "_id": { "$gte": oid(id) } }]);
+                    doc! { "$lte": at }
+                }
+                // At the same millisecond, the old one is first.
+                PlaceOf::Ours(_) => doc! { "$lte": at },
+            }
         }
-        // At the same millisecond, the old one is first.
-        Some(PlaceOf::Ours(order)) => {
-            these.insert("createdAt", doc! { "$not": { "$gt": DateTime::from_millis(order.millis()) } });
-        }
-    }
+    };
+    these.insert("createdAt", range);
+    these.insert("$expr", doc! { "$eq": [{ "$type": "$createdAt" }, "date"] });
     Some(these)
+}
+
+/// Those of `these` without a `createdAt`, or with null, that come before; `None` when none can.
+fn untimed_before(these: Document, before: Option<Place>) -> Option<Document> {
+    let mut these = undated_before(these, before)?;
+    these.insert("createdAt", Bson::Null);
+    Some(these)
+}
+
+/// Those of `these` whose `createdAt` is something else than a date that come before; `None` when none can.
+fn mistyped_before(these: Document, before: Option<Place>) -> Option<Document> {
+    let mut these = undated_before(these, before)?;
+    these.extend(mistyped());
+    Some(these)
+}
+
+fn undated_before(mut these: Document, before: Option<Place>) -> Option<Document> {
+    these.insert("sockeye.order", Bson::Null);
+    let mut ids = doc! { "$gte": FIRST_ID };
+    match before {
+        Some(Place { of: PlaceOf::Undated(id), .. }) => drop(ids.insert("$lt", oid(id))),
+        // Their times are whole seconds. At the same millisecond, the undated one is first.
+        Some(Place { millis, .. }) => match u32::try_from(millis.div_euclid(1_000).saturating_add(1)) {
+            Ok(0) => return None,
+            Ok(seconds) => drop(ids.insert("$lt", first_id(seconds))),
+            Err(_) if millis < 0 => return None,
+            Err(_) => {}
+        },
+        None => {}
+    }
+    these.insert("_id", ids);
+    Some(these)
+}
+
+/// Ids are ObjectIds: what has another one is no message.
+const FIRST_ID: Oid = Oid::from_bytes([0; 12]);
+
+/// The first id that can be made in that second since 1970.
+fn first_id(seconds: u32) -> Oid {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+    Oid::from_bytes(bytes)
+}
+
+fn by_order() -> Document {
+    doc! { "sockeye.order": -1 }
 }
 
 /// The order before which ours come before `place`; `None` when none can.
 fn first_order(place: Place) -> Option<Order> {
     match place.of {
-        PlaceOf::Undated(_) => None,
-        PlaceOf::Old { millis, .. } => {
-            u64::try_from(millis).ok().map(|millis| Order::of_time(Timestamp::from_millis(millis)))
-        }
         PlaceOf::Ours(order) => Some(order),
+        PlaceOf::Undated(_) | PlaceOf::Dated(_) => {
+            u64::try_from(place.millis).ok().map(|millis| Order::of_time(Timestamp::from_millis(millis)))
+        }
     }
 }

@@ -18,19 +18,13 @@ pub(super) struct Wanted {
     pub(super) unique: bool,
     /// Documents leave when the time in their (only) key has come.
     expires: bool,
-    /// Only documents with this field are in it.
-    only_with: Option<&'static str>,
+    /// Only documents that match this are in it.
+    only: Option<Document>,
 }
 
 pub(super) fn wanted() -> Vec<Wanted> {
-    let index = |collection, name, keys| Wanted {
-        collection,
-        name,
-        keys,
-        unique: false,
-        expires: false,
-        only_with: None,
-    };
+    let index =
+        |collection, name, keys| Wanted { collection, name, keys, unique: false, expires: false, only: None };
     vec![
         // As mongoose names it.
         Wanted { unique: true, ..index(names::USERS, "email_1", doc! { "email": 1 }) },
@@ -43,7 +37,7 @@ pub(super) fn wanted() -> Vec<Wanted> {
             doc! { "receiverId": 1, "senderId": 1, "sockeye.order": 1, "createdAt": 1 },
         ),
         Wanted {
-            only_with: Some("sockeye.members"),
+            only: Some(doc! { "sockeye.members": { "$exists": true } }),
             ..index(
                 names::MESSAGES,
                 "sockeye_inbox",
@@ -51,9 +45,11 @@ pub(super) fn wanted() -> Vec<Wanted> {
             )
         },
         Wanted {
-            only_with: Some("sockeye.group"),
+            only: Some(doc! { "sockeye.group": { "$exists": true } }),
             ..index(names::MESSAGES, "sockeye_group", doc! { "sockeye.group": 1, "sockeye.order": 1 })
         },
+        // History with texts or numbers as times: nothing, or all of what was imported.
+        Wanted { only: Some(mistyped()), ..index(names::MESSAGES, "sockeye_mistyped", mistyped_keys()) },
         Wanted { expires: true, ..index(names::SESSIONS, "sockeye_until", doc! { "until": 1 }) },
     ]
 }
@@ -63,13 +59,45 @@ pub(super) fn sent_keys() -> Document {
     doc! { "senderId": 1, "receiverId": 1, "sockeye.order": 1, "createdAt": 1, "_id": 1 }
 }
 
+/// Of the index of mistyped messages.
+pub(super) fn mistyped_keys() -> Document {
+    doc! { "senderId": 1, "receiverId": 1, "_id": 1 }
+}
+
+/// Matches messages whose `createdAt` is there, but neither a date nor null. Spelt out: the filter of an index takes no
+/// negation, and a query must say the same.
+pub(super) fn mistyped() -> Document {
+    let types = [
+        "double",
+        "string",
+        "object",
+        "array",
+        "binData",
+        "undefined",
+        "objectId",
+        "bool",
+        "regex",
+        "dbPointer",
+        "javascript",
+        "symbol",
+        "javascriptWithScope",
+        "int",
+        "timestamp",
+        "long",
+        "decimal",
+        "minKey",
+        "maxKey",
+    ];
+    doc! { "createdAt": { "$type": types.to_vec() } }
+}
+
 impl Wanted {
     pub(super) fn model(&self) -> IndexModel {
         let mut options = IndexOptions::default();
         options.name = Some(self.name.into());
         options.unique = self.unique.then_some(true);
         options.expire_after = self.expires.then_some(std::time::Duration::ZERO);
-        options.partial_filter_expression = self.only_with.map(|field| doc! { field: { "$exists": true } });
+        options.partial_filter_expression = self.only.clone();
         IndexModel::builder().keys(self.keys.clone()).options(options).build()
     }
 
@@ -77,8 +105,7 @@ impl Wanted {
     pub(super) fn is_met_by(&self, index: &IndexModel) -> bool {
         let found = index.options.as_ref();
         let partial = found.and_then(|options| options.partial_filter_expression.as_ref());
-        let all = partial.is_none()
-            || partial == self.model().options.and_then(|o| o.partial_filter_expression).as_ref();
+        let all = partial.is_none() || partial == self.only.as_ref();
         self.has_keys_of(index)
             && all
             && (!self.unique || found.and_then(|options| options.unique) == Some(true))

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
-    bson::{Document, doc},
+    bson::{Document, RawDocumentBuf, doc},
     error::{Error, ErrorKind},
 };
 use sockeye_core::{
@@ -15,7 +15,7 @@ use sockeye_core::{
 
 use super::{
     MongoStore,
-    documents::{entry_from, long, message_from, message_to, oid, user_oid},
+    documents::{document_from, entry_from, long, message_from, message_to, oid, user_oid},
     error::{DUPLICATE_KEY, MongoError, index_of},
     majority,
 };
@@ -48,9 +48,10 @@ impl Messages for MongoStore {
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<Message>, StoreError> {
-        let messages = self.messages();
+        let messages = self.messages().clone_with_type::<RawDocumentBuf>();
         let found = messages.find_one(doc! { "_id": oid(id.0) }).max_time(self.read_deadline);
         let found = self.read(found).await?;
+        let found = found.as_deref().and_then(document_from);
         Ok(found.and_then(|document| message_from(&document, &self.pictures)))
     }
 
@@ -60,7 +61,8 @@ impl Messages for MongoStore {
         before: Option<MessageId>,
         portion: Portion,
     ) -> Result<Vec<Message>, StoreError> {
-        self.history_of(conversation, before, portion).await
+        // Four queries at a time are a large future.
+        Box::pin(self.history_of(conversation, before, portion)).await
     }
 
     /// Only through where each partition is stored: beyond, a batch may be half there.
@@ -83,7 +85,7 @@ impl Messages for MongoStore {
         if ranges.is_empty() || len_max == 0 {
             return Ok(vec![]);
         }
-        let messages = self.messages();
+        let messages = self.messages().clone_with_type::<RawDocumentBuf>();
         let query = async {
             let mut session = self.session_from(known.moment.as_ref()).await?;
             let mut found = messages
@@ -95,11 +97,12 @@ impl Messages for MongoStore {
                 .selection_criteria(self.history_read.clone())
                 .session(&mut session)
                 .await?;
-            let documents: Vec<Document> = found.stream(&mut session).try_collect().await?;
+            let documents: Vec<RawDocumentBuf> = found.stream(&mut session).try_collect().await?;
             Ok(documents)
         };
         let documents = self.read(query).await?;
-        Ok(documents.iter().filter_map(|document| entry_from(document, &self.pictures)).collect())
+        let documents = documents.iter().filter_map(|raw| document_from(raw));
+        Ok(documents.filter_map(|document| entry_from(&document, &self.pictures)).collect())
     }
 }
 

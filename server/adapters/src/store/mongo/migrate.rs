@@ -68,11 +68,12 @@ impl Wanted {
     }
 
     fn repeated(&self) -> String {
+        let field = self.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         format!(
-            "Several documents of {} have the same {}: it must be unique. Find them, keep one of each, and run \
-             `sockeye migrate` again.",
+            "Several documents of {0} have the same {field}, or none: it must be there and be unique. Find them \
+             (db.{0}.aggregate([{{$group: {{_id: \"${field}\", n: {{$sum: 1}}}}}}, {{$match: {{n: {{$gt: 1}}}}}}])), keep one \
+             of each, and run `sockeye migrate` again.",
             self.collection,
-            self.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
         )
     }
 }

@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, DateTime, Document, doc, oid::ObjectId as Oid};
+use mongodb::bson::{Bson, DateTime, Document, RawDocumentBuf, doc, oid::ObjectId as Oid};
 use sockeye_core::{id::UserId, portion::Portion, ports::StoreError, user::User};
 
 use super::{
     MongoStore,
-    documents::{number_from, user_from, user_oid},
+    documents::{SECONDS_BELOW, document_from, number_from, user_from, user_oid},
     messages::limit,
     order::Order,
 };
@@ -71,10 +71,14 @@ impl MongoStore {
             // Not equality with null: an index does not tell null from missing, so the server would read the documents.
             (doc! { "$not": { "$gte": i64::MIN } }, "createdAt")
         };
+        let latest = if ours { Bson::from("$latest") } else { time_of_old().into() };
         let pipeline = [
             doc! { "$match": { mine: me, theirs: { "$gte": Oid::from_bytes([0; 12]) }, "sockeye.order": order } },
             doc! { "$sort": { theirs: -1, "sockeye.order": -1, "createdAt": -1 } },
-            doc! { "$group": { "_id": format!("${theirs}"), "latest": { "$first": format!("${field}") } } },
+            doc! { "$group": {
+                "_id": format!("${theirs}"), "latest": { "$first": format!("${field}") }, "id": { "$first": "$_id" },
+            } },
+            doc! { "$project": { "latest": latest } },
             doc! { "$sort": { "latest": -1 } },
             doc! { "$limit": limit(len_max).saturating_add(1) },
         ];
@@ -94,16 +98,33 @@ impl MongoStore {
         if ids.is_empty() {
             return Ok(vec![]);
         }
-        let users = self.users();
+        let users = self.users().clone_with_type::<RawDocumentBuf>();
         let query = async {
             let found = users.find(doc! { "_id": { "$in": ids } }).max_time(self.read_deadline).await?;
-            found.try_collect::<Vec<Document>>().await
+            found.try_collect::<Vec<RawDocumentBuf>>().await
         };
         let found = self.read(query).await?;
-        let users = found.iter().filter_map(|document| user_from(document, self.schema, &self.pictures));
+        let documents = found.iter().filter_map(|raw| document_from(raw));
+        let users = documents.filter_map(|document| user_from(&document, self.schema, &self.pictures));
         let mut by_id: HashMap<Oid, User> = users.map(|user| (user_oid(user.id), user)).collect();
         Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
     }
+}
+
+/// The time of an old message of which `latest` is `createdAt` and `id` the id: as `time_from` reads it, else the id's. Of
+/// a partner's messages, those with dates count as later than those with texts, and those as later than those with numbers.
+fn time_of_old() -> Document {
+    let to =
+        |kind: &str, input: Bson| doc! { "$convert": { "input": input, "to": kind, "onError": Bson::Null } };
+    let seconds_or_millis = doc! { "$cond": [
+        { "$lt": [{ "$abs": "$latest" }, SECONDS_BELOW] }, { "$multiply": ["$latest", 1_000] }, "$latest",
+    ] };
+    let of_number = to("date", to("long", seconds_or_millis.into()).into());
+    let of_other = doc! { "$cond": [
+        { "$in": [{ "$type": "$latest" }, ["date", "string"]] }, to("date", "$latest".into()), Bson::Null,
+    ] };
+    let at = doc! { "$cond": [{ "$isNumber": "$latest" }, of_number, of_other] };
+    doc! { "$ifNull": [at, to("date", "$id".into())] }
 }
 
 /// Old messages have times, ours orders; without either it counts as the oldest.

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::{
-    bson::{Document, doc, oid::ObjectId as Oid},
+    bson::{Document, RawDocumentBuf, doc, oid::ObjectId as Oid},
     options::ReturnDocument,
 };
 use sockeye_core::{
@@ -15,7 +15,7 @@ use sockeye_core::{
 
 use super::{
     MongoStore,
-    documents::{SESSIONS_ENDED_THROUGH, account_from, date, user_from, user_oid, user_to},
+    documents::{SESSIONS_ENDED_THROUGH, account_from, date, document_from, user_from, user_oid, user_to},
     error::MongoError,
 };
 
@@ -68,12 +68,15 @@ impl Users for MongoStore {
         now: Timestamp,
     ) -> Result<Option<User>, StoreError> {
         let set = doc! { self.schema.picture_field(): self.pictures.text(picture), "updatedAt": date(now) };
-        let users = self.users();
+        let users = self.users().clone_with_type::<RawDocumentBuf>();
         let change = users
             .find_one_and_update(doc! { "_id": user_oid(id) }, doc! { "$set": set })
             .return_document(ReturnDocument::After);
         let changed = self.write(change).await?;
-        Ok(changed.and_then(|document| user_from(&document, self.schema, &self.pictures)))
+        Ok(changed
+            .as_deref()
+            .and_then(document_from)
+            .and_then(|document| user_from(&document, self.schema, &self.pictures)))
     }
 
     /// In the order of their ids, which begin with the second of signing up.
@@ -123,8 +126,11 @@ const PEOPLE_BATCH_LEN_MAX: u32 = 1_000;
 
 impl MongoStore {
     async fn find_user(&self, filter: Document) -> Result<Option<User>, StoreError> {
-        let users = self.users();
+        let users = self.users().clone_with_type::<RawDocumentBuf>();
         let found = self.read(users.find_one(filter).max_time(self.read_deadline)).await?;
-        Ok(found.and_then(|document| user_from(&document, self.schema, &self.pictures)))
+        Ok(found
+            .as_deref()
+            .and_then(document_from)
+            .and_then(|document| user_from(&document, self.schema, &self.pictures)))
     }
 }

@@ -85,7 +85,7 @@ async fn update_profile(
 ) -> Result<Response, Failure> {
     let body = body.fields(&["profilePic"])?;
     let picture = filled(&body, "profilePic").ok_or(Failure::bad_request("Profile pic is required"))?;
-    let user = gateway.chat.update_picture(viewer.id, picture).await?;
+    let user = gateway.update_picture(viewer.id, picture).await?;
     Ok(Json(UserDocument::of(&user, &base_url)).into_response())
 }
 

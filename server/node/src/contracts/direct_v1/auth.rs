@@ -89,7 +89,7 @@ async fn update_profile(
     let missing = Failure::Said(StatusCode::BAD_REQUEST, "Profile picture is required");
     let body = body.fields(&["profile_picture"])?;
     let picture = body.text("profile_picture").filter(|picture| !picture.is_empty()).ok_or(missing)?;
-    let updated = gateway.chat.update_picture(viewer.id, picture).await;
+    let updated = gateway.update_picture(viewer.id, picture).await;
     let user = updated.map_err(Fault::saying("Failed to upload profile picture"))?;
     let user = UserDocument::of(&user, &base_url);
     let message = Some("Profile picture updated successfully");

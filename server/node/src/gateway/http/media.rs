@@ -34,7 +34,7 @@ async fn show(State(gateway): State<Gateway>, Path(name): Path<String>) -> Respo
                 (header::CONTENT_LENGTH, HeaderValue::from(first.whole_len)),
                 (header::CONTENT_TYPE, HeaderValue::from_static(id.kind.content_type())),
                 // Names are random and pictures never change.
-                (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+                (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable")),
                 (header::CONTENT_DISPOSITION, HeaderValue::from_static("inline")),
                 (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
             ];

@@ -16,7 +16,10 @@ pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
 
 /// Refused by a rate limit (contract direct-v1, "Rate limits").
 pub fn too_many(retry_after_ms: u64) -> Response {
-    let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests");
+    later(refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests"), retry_after_ms)
+}
+
+fn later(mut response: Response, retry_after_ms: u64) -> Response {
     let seconds = retry_after_ms.div_ceil(1000);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
@@ -38,7 +41,7 @@ pub fn status_of(error: &ChatError) -> StatusCode {
         ChatError::Forbidden { .. } => StatusCode::FORBIDDEN,
         ChatError::NotFound { .. } => StatusCode::NOT_FOUND,
         ChatError::Conflict { .. } => StatusCode::CONFLICT,
-        ChatError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        ChatError::TooMany { .. } | ChatError::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
         ChatError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -47,6 +50,9 @@ pub fn status_of(error: &ChatError) -> StatusCode {
 pub fn error(error: &ChatError) -> Response {
     match error {
         ChatError::TooMany { retry_after_ms } => too_many(*retry_after_ms),
+        ChatError::Quota { code, message, retry_after_ms } => {
+            later(refusal(status_of(error), code, message), *retry_after_ms)
+        }
         ChatError::Unavailable { .. } => {
             log_failure(error);
             refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), &error.to_string())

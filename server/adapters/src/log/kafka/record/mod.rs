@@ -106,6 +106,8 @@ pub(super) fn write(record: &Record, public_url: Option<&str>) -> Result<Vec<u8>
 /// The record, or why there is none, without quoting the content.
 pub(super) fn read(bytes: Option<&[u8]>, source: &Source<'_>) -> Result<Record, String> {
     let bytes = bytes.ok_or("there is no value")?;
+    // Some producers begin texts with a byte order mark.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match serde_json::from_slice::<Read>(bytes) {
         Ok(read) if read.sockeye.v == VERSION => Ok(read.into()),
         Ok(read) => Err(wrong_version(read.sockeye.v)),

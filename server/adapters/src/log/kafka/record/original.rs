@@ -12,7 +12,7 @@ use sockeye_core::{
 
 use super::Source;
 
-/// Fields that are not known are ignored. The message's id follows from its place in the log, so that every reader gives it
+/// Fields that are not known are ignored, and a time that cannot be read counts as none: the original drops it. The message's id follows from its place in the log, so that every reader gives it
 /// the same one.
 pub(super) fn read(fields: &Map<String, Value>, source: &Source<'_>) -> Result<Record, String> {
     let (sender, receiver) = (user(fields, "senderId")?, user(fields, "receiverId")?);
@@ -33,8 +33,12 @@ pub(super) fn read(fields: &Map<String, Value>, source: &Source<'_>) -> Result<R
     })
 }
 
+/// Hexadecimal digits, or those in MongoDB's extended JSON.
 fn user(fields: &Map<String, Value>, name: &str) -> Result<UserId, String> {
-    let text = text(fields, name)?.ok_or_else(|| format!("there is no {name}"))?;
+    let text = match fields.get(name).and_then(|value| value.get("$oid")) {
+        Some(Value::String(digits)) => digits,
+        _ => text(fields, name)?.ok_or_else(|| format!("there is no {name}"))?,
+    };
     text.parse().map_err(|_| format!("{name} is not an id"))
 }
 
@@ -48,15 +52,41 @@ fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
 }
 
 fn time(fields: &Map<String, Value>, source: &Source<'_>) -> Result<Timestamp, String> {
-    match fields.get("timestamp") {
-        None | Some(Value::Null) => {
-            source.appended_at.ok_or_else(|| "there is no timestamp, and Kafka has none".into())
-        }
-        Some(value) => {
-            let millis = value.as_u64().ok_or("timestamp is not a number of milliseconds")?;
-            Ok(Timestamp::from_millis(millis))
-        }
+    let said = fields.get("timestamp").and_then(time_in);
+    said.or(source.appended_at)
+        .ok_or_else(|| "there is no timestamp that can be read, and Kafka has none".into())
+}
+
+/// Milliseconds since 1970 as a number or a text, an RFC 3339 text, or one of these as extended JSON has it. What is
+/// before 1970 is its beginning.
+fn time_in(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::Number(number) => number.as_f64().and_then(millis),
+        Value::String(text) => match text.trim().parse::<f64>() {
+            Ok(number) => millis(number),
+            Err(_) => {
+                let at = mongodb::bson::DateTime::parse_rfc3339_str(text.trim()).ok()?;
+                Some(Timestamp::from_millis(u64::try_from(at.timestamp_millis()).unwrap_or(0)))
+            }
+        },
+        // One within the other: `{"$date": {"$numberLong": "1700000000007"}}`. No deeper than JSON is read.
+        Value::Object(fields) => ["$date", "$numberLong", "$numberDouble"]
+            .into_iter()
+            .find_map(|name| fields.get(name))
+            .and_then(time_in),
+        _ => None,
     }
+}
+
+/// `None` for what is no time of this world: infinite, or beyond the year 9999.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and a bound that both types have room for"
+)]
+fn millis(number: f64) -> Option<Timestamp> {
+    const MILLIS_MAX: f64 = 253_402_300_799_999.0;
+    (number <= MILLIS_MAX).then(|| Timestamp::from_millis(number.max(0.0) as u64))
 }
 
 /// An ObjectId like others: four bytes of the time in seconds, then eight of a hash of the place.

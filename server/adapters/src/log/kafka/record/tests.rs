@@ -115,6 +115,44 @@ fn an_original_record_without_a_time_has_kafkas() {
 }
 
 #[test]
+fn records_of_other_producers_are_read_as_the_original_would() {
+    let (sender, receiver) = (UserId(id(0xb0)), UserId(id(0xa0)));
+    let at = |timestamp: &str| {
+        let text = format!(
+            r#"{{"senderId":"{sender}","receiverId":"{receiver}","text":"hello","timestamp":{timestamp}}}"#
+        );
+        read(Some(text.as_bytes()), &PLACE).map(|record| record.message.created_at.as_millis())
+    };
+    for same in [
+        "1700000000007",
+        "1700000000007.25",
+        "1.700000000007e12",
+        "\"1700000000007\"",
+        "\" 1700000000007 \"",
+        "\"2023-11-14T22:13:20.007Z\"",
+        "\"2023-11-14T23:13:20.007+01:00\"",
+        r#"{"$date":"2023-11-14T22:13:20.007Z"}"#,
+        r#"{"$date":{"$numberLong":"1700000000007"}}"#,
+        r#"{"$numberLong":"1700000000007"}"#,
+    ] {
+        assert_eq!(at(same), Ok(1_700_000_000_007), "{same}");
+    }
+    assert_eq!(at("-5"), Ok(0));
+    let kafkas = PLACE.appended_at.unwrap().as_millis();
+    for unread in
+        ["true", "\"yesterday\"", "\"\"", "[]", "{}", "\"NaN\"", "\"inf\"", "1e300", r#"{"$date":[5]}"#]
+    {
+        assert_eq!(at(unread), Ok(kafkas), "{unread}");
+    }
+    let extended = format!(
+        r#"{{"senderId":{{"$oid":"{sender}"}},"receiverId":{{"$oid":"{receiver}"}},"text":"hello"}}"#
+    );
+    let marked = ["\u{feff}".as_bytes(), extended.as_bytes()].concat();
+    let record = read(Some(&marked), &PLACE).unwrap();
+    assert_eq!((record.message.sender, record.members), (sender, vec![receiver, sender]));
+}
+
+#[test]
 fn what_cannot_be_read_says_why_without_its_content() {
     let reason = |text: &str| read(Some(text.as_bytes()), &PLACE).unwrap_err();
     assert_eq!(read(None, &PLACE).unwrap_err(), "there is no value");

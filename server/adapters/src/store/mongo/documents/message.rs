@@ -67,21 +67,21 @@ pub(in super::super) struct Placed {
 }
 
 /// Ours are in the order of the log; old ones in that of their times, then ids. Between both, times decide; at the same
-/// millisecond the old one is first.
+/// millisecond the old one is first, and of old ones the undated.
+///
+/// The time of an undated one is the second in its id. It is not read from a text or number in `createdAt`, which no index
+/// has in that order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct Place {
-    millis: i64,
+    pub(in super::super) millis: i64,
     pub(in super::super) of: PlaceOf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum PlaceOf {
-    /// Without a time (no original backend writes such): before all others.
+    /// `createdAt` is no date, or missing. Imports and forks write such.
     Undated(ObjectId),
-    Old {
-        millis: i64,
-        id: ObjectId,
-    },
+    Dated(ObjectId),
     Ours(Order),
 }
 
@@ -92,11 +92,8 @@ pub(in super::super) fn place_of(document: &Document) -> Option<Place> {
         return Some(Place { millis: order.millis(), of: PlaceOf::Ours(order) });
     }
     Some(match document.get_datetime("createdAt") {
-        Ok(at) => {
-            let millis = at.timestamp_millis();
-            Place { millis, of: PlaceOf::Old { millis, id } }
-        }
-        Err(_) => Place { millis: i64::MIN, of: PlaceOf::Undated(id) },
+        Ok(at) => Place { millis: at.timestamp_millis(), of: PlaceOf::Dated(id) },
+        Err(_) => Place { millis: long(time_of_id(id).as_millis()), of: PlaceOf::Undated(id) },
     })
 }
 
@@ -165,9 +162,24 @@ mod tests {
             let order = Order::of_time(Timestamp::from_millis(millis)).0 + nth;
             place_of(&doc! { "_id": oid(ObjectId([1; 12])), "sockeye": { "order": order } })
         };
-        let undated = place_of(&doc! { "_id": oid(ObjectId([255; 12])), "createdAt": "yesterday" });
-        let rising =
-            [undated, old(-5, 1), old(10, 1), old(10, 2), ours(10, 0), ours(10, 1), old(11, 1), ours(11, 0)];
+        let undated = |seconds: u8, created_at: Bson| {
+            let id = mongodb::bson::oid::ObjectId::from_bytes([0, 0, 0, seconds, 0, 0, 0, 0, 0, 0, 0, 9]);
+            place_of(&doc! { "_id": id, "createdAt": created_at })
+        };
+        let rising = [
+            old(-5, 1),
+            old(10, 1),
+            old(10, 2),
+            ours(10, 0),
+            ours(10, 1),
+            old(11, 1),
+            ours(11, 0),
+            undated(1, Bson::Null),
+            old(1_000, 1),
+            ours(1_000, 0),
+            undated(2, "1970-01-01T00:00:00Z".into()),
+            undated(3, 5.into()),
+        ];
         assert!(rising.is_sorted_by(|a, b| a < b), "{rising:?}");
     }
 }

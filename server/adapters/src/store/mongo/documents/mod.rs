@@ -5,7 +5,7 @@ mod message;
 mod picture;
 mod user;
 
-use mongodb::bson::{Bson, DateTime, Document, oid::ObjectId as Oid};
+use mongodb::bson::{Bson, DateTime, Document, RawDocument, oid::ObjectId as Oid};
 use sockeye_core::{
     id::{ObjectId, UserId},
     time::Timestamp,
@@ -16,6 +16,13 @@ pub(super) use self::{
     picture::Pictures,
     user::{SESSIONS_ENDED_THROUGH, account_from, user_from, user_to},
 };
+
+/// Documents are read raw: the driver's own way takes `{"$date": ...}` in one for a date in extended JSON, and the whole
+/// answer fails when it is none. `None` when it is no document at all.
+pub(super) fn document_from(raw: &RawDocument) -> Option<Document> {
+    let read = Document::try_from(raw);
+    read.inspect_err(|error| tracing::debug!(%error, "skipped a document that cannot be read")).ok()
+}
 
 pub(super) fn oid(id: ObjectId) -> Oid {
     Oid::from_bytes(id.0)
@@ -54,8 +61,19 @@ pub(super) fn number_from(value: Option<&Bson>) -> Option<i64> {
     }
 }
 
+/// Numbers nearer to zero are seconds since 1970 (until the year 5138), others milliseconds (since 1973).
+pub(super) const SECONDS_BELOW: i64 = 100_000_000_000;
+
+/// A date; or what imports and forks write instead: an RFC 3339 text, or a number.
 fn time_from(document: &Document, field: &str) -> Option<Timestamp> {
-    let millis = document.get_datetime(field).ok()?.timestamp_millis();
+    let millis = match document.get(field)? {
+        Bson::DateTime(at) => at.timestamp_millis(),
+        Bson::String(text) => DateTime::parse_rfc3339_str(text).ok()?.timestamp_millis(),
+        number => match number_from(Some(number))? {
+            seconds if seconds.saturating_abs() < SECONDS_BELOW => seconds.saturating_mul(1_000),
+            millis => millis,
+        },
+    };
     Some(Timestamp::from_millis(unsigned(millis)))
 }
 
@@ -67,4 +85,27 @@ fn time_of_id(id: ObjectId) -> Timestamp {
 
 fn text_from(document: &Document, field: &str) -> String {
     document.get_str(field).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::doc;
+
+    #[test]
+    fn a_time_is_read_from_what_backends_and_imports_write() {
+        let at = |value: Bson| time_from(&doc! { "at": value }, "at").map(Timestamp::as_millis);
+        let millis = 1_704_103_200_123;
+        assert_eq!(at(DateTime::from_millis(millis).into()), Some(1_704_103_200_123));
+        assert_eq!(at("2024-01-01T10:00:00.123Z".into()), Some(1_704_103_200_123));
+        assert_eq!(at("2024-01-01T12:00:00.123+02:00".into()), Some(1_704_103_200_123));
+        assert_eq!(at(millis.into()), Some(1_704_103_200_123));
+        assert_eq!(at(1_704_103_200_123.0.into()), Some(1_704_103_200_123));
+        assert_eq!(at(1_704_103_200.into()), Some(1_704_103_200_000));
+        assert_eq!(at((-5).into()), Some(0));
+        for other in [Bson::Null, "yesterday".into(), "".into(), true.into(), Bson::Array(vec![])] {
+            assert_eq!(at(other), None);
+        }
+        assert_eq!(time_from(&doc! {}, "at"), None);
+    }
 }
