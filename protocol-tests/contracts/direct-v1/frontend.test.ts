@@ -14,6 +14,7 @@ after(() => server.stop());
 
 for (const deployment of ["cross-origin", "same-origin"] satisfies Deployment[]) {
   const email = (name: string) => `${name}@${deployment}.example.com`;
+  const called = (name: string) => `${name}, ${deployment}`;
   const open = () => {
     const browser = newBrowser(server.entrances(), deployment);
     const tab = () =>
@@ -25,13 +26,13 @@ for (const deployment of ["cross-origin", "same-origin"] satisfies Deployment[])
     await page.getUsers();
     await page.openConversation(
       must(
-        page.users.find((user) => user.email === email(name)),
+        page.users.find((user) => user.full_name === called(name)),
         name,
       ),
     );
   };
   const enter = async (page: DirectV1Frontend, name: string) => {
-    await page.signup({ full_name: name, email: email(name), password: "123456" });
+    await page.signup({ full_name: called(name), email: email(name), password: "123456" });
     assert.equal(page.socket, null, "sign-up opens no socket");
     await page.login({ email: email(name), password: "123456" });
     return must(page.authUser, name)._id;
