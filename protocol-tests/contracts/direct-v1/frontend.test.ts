@@ -77,7 +77,7 @@ for (const deployment of ["cross-origin", "same-origin"] satisfies Deployment[])
     second.socket?.disconnect();
 
     await bob.updateProfile(dataUrl("jpeg"));
-    assert.equal(bob.authUser?.full_name, "bob");
+    assert.equal(bob.authUser?.full_name, called("bob"));
     await ann.getUsers();
     assert.equal(ann.users.find((user) => user._id === bobId)?.profilePic, bob.authUser?.profile_picture);
 
