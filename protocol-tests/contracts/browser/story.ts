@@ -11,7 +11,7 @@ import { pageFiles, pageFolder, serveSite } from "./site.ts";
 /** The driver as the test sees it from outside the page. */
 interface App {
   authUser: ({ _id: string } & Record<string, unknown>) | null;
-  users: { _id: string; email: string }[];
+  users: ({ _id: string } & Record<string, unknown>)[];
   messages: Message[];
   onlineUsers: string[];
   toasts: string[];
@@ -115,7 +115,7 @@ export async function browserStory(contract: Contract, deployment: Deployment): 
   }
 }
 
-const ARGS = [
+export const ARGS = [
   "--headless",
   "--no-sandbox",
   "--disable-gpu",
@@ -132,7 +132,7 @@ const LOGGED_OUT = [/status of 401/];
 type Addresses = readonly [ann: string, bob: string];
 
 /** Cookies belong to a host, whatever the port: both gateways are `localhost`, as they are one host in a real cluster. */
-const asLocalhost = (url: string) => url.replace("127.0.0.1", "localhost");
+export const asLocalhost = (url: string) => url.replace("127.0.0.1", "localhost");
 
 async function play(
   contract: Contract,
@@ -165,7 +165,8 @@ async function play(
   };
   const select = async (visitor: Visitor, other: string) => {
     await visitor.run("getUsers");
-    const user = (await visitor.state()).users.find((candidate) => candidate.email === email(other));
+    const field = contract === "direct" ? "fullName" : "full_name";
+    const user = (await visitor.state()).users.find((candidate) => candidate[field] === other);
     assert.ok(user, `${other} in the list`);
     await visitor.run("openConversation", user);
   };

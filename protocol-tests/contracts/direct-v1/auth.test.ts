@@ -7,7 +7,7 @@ import { type Browser, call, newBrowser } from "../lib/browser-http.ts";
 import { dataUrl } from "../lib/images.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { directV1 as kit, newAccount } from "../lib/kit.ts";
-import { startServer } from "../lib/server.ts";
+import { PAGE_ORIGIN, startServer } from "../lib/server.ts";
 import { assertError, assertNoPassword, assertUser } from "../lib/shapes.ts";
 import { errorsSuite } from "../suites/errors.ts";
 
@@ -237,11 +237,13 @@ test("users: everybody else", async () => {
   assert.ok(ids.includes(bob.id) && !ids.includes(ann.id));
   assert.equal(new Set(ids).size, ids.length);
   for (const user of answer.data.data) assertUser(user, LISTED);
+  // Nobody's address is for others; the field is there, and empty.
+  for (const user of answer.data.data) assert.equal(user.email, "");
   assertNoPassword(answer.data);
 });
 
 test("the cookie is Secure in production", async () => {
-  const production = await startServer("direct-v1", { NODE_ENV: "production" });
+  const production = await startServer("direct-v1", { NODE_ENV: "production", CORS_ORIGINS: PAGE_ORIGIN });
   try {
     const browser = newBrowser(production.entrances());
     const answer = await call(browser, "POST", "/v1/auth/signup", form("secure@example.com"));

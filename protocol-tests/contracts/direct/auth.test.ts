@@ -6,7 +6,7 @@ import { type Browser, call, newBrowser } from "../lib/browser-http.ts";
 import { dataUrl } from "../lib/images.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { direct as kit, newAccount } from "../lib/kit.ts";
-import { startServer } from "../lib/server.ts";
+import { PAGE_ORIGIN, startServer } from "../lib/server.ts";
 import { assertError, assertNoPassword, assertUser } from "../lib/shapes.ts";
 import { errorsSuite } from "../suites/errors.ts";
 
@@ -181,11 +181,13 @@ test("users: everybody else, as documents", async () => {
   assert.ok(ids.includes(bob.id) && !ids.includes(ann.id));
   assert.equal(new Set(ids).size, ids.length);
   for (const user of answer.data) assertUser(user, DOCUMENT);
+  // Nobody's address is for others; the field is there, and empty.
+  for (const user of answer.data) assert.equal(user.email, "");
   assertNoPassword(answer.data);
 });
 
 test("the cookie is Secure unless NODE_ENV is development", async () => {
-  const production = await startServer("direct", { NODE_ENV: "production" });
+  const production = await startServer("direct", { NODE_ENV: "production", CORS_ORIGINS: PAGE_ORIGIN });
   try {
     const browser = newBrowser(production.entrances());
     const answer = await call(browser, "POST", "/auth/signup", form("secure@example.com"));

@@ -63,9 +63,9 @@ impl Person {
     }
 }
 
-/// Whether a name is one line of text that stays within itself: no control characters (a NUL, a line break), and no
+/// Whether a name or an address is one line of text that stays within itself: no control characters (a NUL, a line break), and no
 /// characters that turn the direction of the text around it.
-pub fn is_plain_name(name: &str) -> bool {
+pub fn is_plain_line(name: &str) -> bool {
     const LINE_BREAKS: [char; 2] = ['\u{2028}', '\u{2029}'];
     let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !name.chars().any(|c| c.is_control() || LINE_BREAKS.contains(&c) || turns(c))
@@ -113,7 +113,7 @@ mod tests {
             "Zoë",
             "",
         ] {
-            assert!(is_plain_name(good), "{good:?}");
+            assert!(is_plain_line(good), "{good:?}");
         }
         for bad in [
             "a\0",
@@ -128,7 +128,7 @@ mod tests {
             "\u{2066}a\u{2069}",
             "a\u{2028}b",
         ] {
-            assert!(!is_plain_name(bad), "{bad:?}");
+            assert!(!is_plain_line(bad), "{bad:?}");
         }
     }
 }

@@ -3,7 +3,7 @@ use crate::{
     id::UserId,
     media::Picture,
     ports::StoreError,
-    user::{User, is_plain_name},
+    user::{User, is_plain_line},
 };
 
 /// What somebody gives to get an account. Contracts have already checked it by their own rules.
@@ -23,17 +23,24 @@ impl Chat {
     /// Makes an account and a session for it.
     ///
     /// # Errors
-    /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long` or `name_characters`.
+    /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long`, `name_characters` or
+    /// `email_characters`.
     pub async fn sign_up(&self, account: NewAccount) -> Result<SignedIn, ChatError> {
         let NewAccount { email, name, password, picture, bio } = account;
         if password.len() > PASSWORD_BYTES_MAX {
             let message = format!("Password must be at most {PASSWORD_BYTES_MAX} bytes");
             return Err(ChatError::invalid("password_too_long", message));
         }
-        if !is_plain_name(&name) {
-            let message = "A name must not contain line breaks, other control characters, or characters that turn the \
-                           direction of text";
-            return Err(ChatError::invalid("name_characters", message));
+        for (what, text, code) in
+            [("A name", &name, "name_characters"), ("An address", &email, "email_characters")]
+        {
+            if !is_plain_line(text) {
+                let message = format!(
+                    "{what} must not contain line breaks, other control characters, or characters that turn the \
+                     direction of text"
+                );
+                return Err(ChatError::invalid(code, message));
+            }
         }
         let taken =
             || ChatError::Conflict { code: "email_taken", message: "The address has an account already" };

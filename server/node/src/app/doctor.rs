@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::adapters::{kafka_options, open_mongo, s3};
 use crate::{
     clock::SystemEntropy,
-    config::{Config, ContractName, Role},
+    config::{Config, ContractName, Http, Role},
     private,
 };
 
@@ -70,6 +70,8 @@ fn configuration(config: &Config, report: &mut Report) {
     for warning in config.warnings.iter().chain(&config.odd_files()) {
         report.warn(PART, warning);
     }
+    report.ok(PART, proxies(&config.http));
+    report.ok(PART, pages(&config.http));
     let unfit = [Role::Gateway, Role::Worker].map(|role| config.unfit_for(role));
     if config.kafka.is_none() {
         report.ok(PART, "One process: `sockeye` (the embedded log).");
@@ -81,6 +83,28 @@ fn configuration(config: &Config, report: &mut Report) {
             false => unfit.iter().for_each(|missing| report.warn(PART, missing)),
         }
     }
+}
+
+/// Whose word about clients' addresses is taken: an operator sees at once what does not fit.
+fn proxies(http: &Http) -> String {
+    if http.proxy_hops == 0 {
+        return "No proxy in front: X-Forwarded headers are ignored (SOCKEYE_TRUST_PROXY_HOPS=0).".to_owned();
+    }
+    let networks: Vec<String> = http.trusted_proxies.iter().map(ToString::to_string).collect();
+    format!(
+        "Proxies in front: {} (SOCKEYE_TRUST_PROXY_HOPS); X-Forwarded headers are believed from {} \
+         (SOCKEYE_TRUSTED_PROXIES), and from nobody else.",
+        http.proxy_hops,
+        networks.join(", ")
+    )
+}
+
+fn pages(http: &Http) -> String {
+    let origins: Vec<&str> = http.origins.iter().chain(&http.public_url).map(String::as_str).collect();
+    if origins.is_empty() {
+        return "Pages that may call with cookies: its own (more with CORS_ORIGINS).".to_owned();
+    }
+    format!("Pages that may call with cookies: its own, {}.", origins.join(", "))
 }
 
 async fn kafka(config: &Config, report: &mut Report) {
@@ -184,5 +208,25 @@ fn directory(part: &str, dir: &Path, report: &mut Report) {
             }
         }
         Err(error) => report.fail(part, format_args!("{}: {error}. Check SOCKEYE_DATA_DIR.", dir.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    #[test]
+    fn whose_word_is_taken_is_said() {
+        let http = |pairs: &[(&'static str, &'static str)]| {
+            Config::from_settings(&Settings::from_pairs(pairs.iter().copied())).http
+        };
+        assert!(proxies(&http(&[])).contains("are ignored"));
+        let named = proxies(&http(&[("SOCKEYE_TRUSTED_PROXIES", "203.0.113.7, 10.1.0.0/16")]));
+        assert!(named.contains("in front: 1") && named.contains("203.0.113.7/32, 10.1.0.0/16"), "{named}");
+        let production = pages(&http(&[("NODE_ENV", "production")]));
+        assert!(production.contains("its own (more"), "{production}");
+        let listed = pages(&http(&[("CORS_ORIGINS", "null"), ("SOCKEYE_PUBLIC_URL", "https://chat.test")]));
+        assert!(listed.contains("its own, null, https://chat.test."), "{listed}");
     }
 }

@@ -55,12 +55,19 @@ impl Http {
         let port = settings.bounded("PORT", 5000, 0..=u16::MAX);
         let named_proxies = settings.read("SOCKEYE_TRUSTED_PROXIES", None, |text| networks(text).map(Some));
         let proxy_hops = usize::from(production || named_proxies.is_some());
+        let proxy_hops = settings.bounded("SOCKEYE_TRUST_PROXY_HOPS", proxy_hops, 0..=PROXY_HOPS_MAX);
+        if proxy_hops == 0 && named_proxies.is_some() {
+            settings.problem(
+                "SOCKEYE_TRUSTED_PROXIES is set, but SOCKEYE_TRUST_PROXY_HOPS is 0, which believes no proxy. Set the hops to the \
+                 number of proxies one behind the other, or unset SOCKEYE_TRUSTED_PROXIES",
+            );
+        }
         Self {
             host: settings.read("SOCKEYE_HOST", Host::Any, host),
             port: settings.bounded("SERVER_PORT", port, 0..=u16::MAX),
             origins: origins(settings, production),
             public_url: settings.read("SOCKEYE_PUBLIC_URL", None, |text| public_url(text).map(Some)),
-            proxy_hops: settings.bounded("SOCKEYE_TRUST_PROXY_HOPS", proxy_hops, 0..=PROXY_HOPS_MAX),
+            proxy_hops,
             trusted_proxies: named_proxies.unwrap_or_else(|| networks(PRIVATE_NETWORKS).unwrap_or_default()),
             static_dir: settings.text("SOCKEYE_STATIC_DIR").map(PathBuf::from),
             request_timeout_ms: request_timeout_ms(settings),
@@ -153,7 +160,8 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         parsed
             .map_err(|_| format!("lists networks such as 10.0.0.0/8, and addresses; entry {nth} is neither"))
     };
-    entries(text).map(network).collect()
+    let networks: Vec<IpNet> = entries(text).map(network).collect::<Result<_, _>>()?;
+    if networks.is_empty() { Err("lists no network".to_owned()) } else { Ok(networks) }
 }
 
 /// What stands between commas, with its number from 1.
@@ -209,6 +217,7 @@ mod tests {
             ("SOCKEYE_PUBLIC_URL", "capacitor://se-cret"),
             ("SOCKEYE_TRUSTED_PROXIES", "10.0.0.0/8, se-cret"),
             ("SOCKEYE_TRUSTED_PROXIES", "10.0.0.0/33"),
+            ("SOCKEYE_TRUSTED_PROXIES", ","),
         ] {
             let (_, problems) = read(&[(name, value)], false);
             assert_eq!(problems.len(), 1, "{name}={value}");
@@ -232,6 +241,9 @@ mod tests {
         assert_eq!(hops(&[("SOCKEYE_TRUSTED_PROXIES", "10.0.0.1")], false), 1);
         let two = [("SOCKEYE_TRUSTED_PROXIES", "10.0.0.1"), ("SOCKEYE_TRUST_PROXY_HOPS", "2")];
         assert_eq!(hops(&two, false), 2);
+
+        let none = [("SOCKEYE_TRUSTED_PROXIES", "10.0.0.1"), ("SOCKEYE_TRUST_PROXY_HOPS", "0")];
+        assert_eq!(read(&none, false).1.len(), 1, "one of them is not meant");
 
         let trusts = |pairs: &[_], address: &str| {
             let address: IpAddr = address.parse().unwrap();

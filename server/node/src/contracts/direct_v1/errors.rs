@@ -92,6 +92,7 @@ impl IntoResponse for Failure {
             "bad_credentials" => said(StatusCode::BAD_REQUEST, "Invalid Credentials"),
             "password_too_long" => validation(&Complaints::about("password", error.to_string())),
             "name_characters" => validation(&Complaints::about("full_name", error.to_string())),
+            "email_characters" => validation(&Complaints::about("email", error.to_string())),
             "token_invalid" | "token_expired" => unproven(StatusCode::UNAUTHORIZED, Refused::BadProof),
             "token_without_user" => unproven(StatusCode::UNAUTHORIZED, Refused::NoProof),
             "user_gone" => unproven(StatusCode::NOT_FOUND, Refused::UserGone),

@@ -35,7 +35,7 @@ pub fn cleared_cookie(name: &str, rules: CookieRules) -> HeaderValue {
 }
 
 /// Tokens that are tried for one request; more of them cannot be meant.
-const TOKENS_MAX: usize = 4;
+const TOKENS_MAX: usize = 8;
 
 /// Every token that a request shows, each once: of `Authorization: Bearer <token>` first, then of the cookie. The first need
 /// not be the one that proves something: pages send `Bearer null`, and a proxy's own log-in comes in the same header.
@@ -164,7 +164,7 @@ mod tests {
         let many: String = (0..100).map(|n| format!("jwt={n};")).collect();
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_str(&many).unwrap());
-        assert_eq!(tokens_of(&headers, "jwt"), ["0", "1", "2", "3"]);
+        assert_eq!(tokens_of(&headers, "jwt"), ["0", "1", "2", "3", "4", "5", "6", "7"]);
         assert_eq!(each_once(["a", "b", "a"].map(str::to_owned).into()), ["a", "b"]);
     }
 }

@@ -82,10 +82,17 @@ type Key = (PathBuf, Encoding);
 /// `None`: not worth it.
 type Body = Arc<OnceCell<Option<Bytes>>>;
 
+#[derive(Debug)]
+struct Place {
+    version: HeaderValue,
+    body: Body,
+    counted: bool,
+}
+
 #[derive(Debug, Default)]
 struct Kept {
-    files: HashMap<Key, (HeaderValue, Body)>,
-    /// In which they came.
+    files: HashMap<Key, Place>,
+    /// In which they were counted.
     order: VecDeque<Key>,
     bytes: usize,
 }
@@ -103,6 +110,7 @@ impl Compressed {
             }
             Err(error) => {
                 tracing::warn!(%error, "a file of SOCKEYE_STATIC_DIR could not be read");
+                self.kept().files.retain(|known, place| *known != key || place.counted);
                 None
             }
         }
@@ -130,26 +138,26 @@ impl Compressed {
 impl Kept {
     /// The place of a file, new when there is none of this version.
     fn body(&mut self, key: &Key, version: &HeaderValue) -> Body {
-        if let Some((known, body)) = self.files.get(key)
-            && known == version
+        if let Some(place) = self.files.get(key)
+            && place.version == version
         {
-            return body.clone();
+            return place.body.clone();
         }
         self.forget(key);
         let body = Body::default();
-        self.files.insert(key.clone(), (version.clone(), body.clone()));
+        let place = Place { version: version.clone(), body: body.clone(), counted: false };
+        self.files.insert(key.clone(), place);
         body
     }
 
     /// Counts a file that was made, once, and makes room.
     fn settle(&mut self, key: &Key) {
-        let made = self.files.get(key).and_then(|(_, body)| body.get());
-        let Some(len) = made.map(|bytes| bytes.as_ref().map_or(0, Bytes::len)) else { return };
-        if self.order.contains(key) {
-            return;
-        }
+        let Some(place) = self.files.get_mut(key).filter(|place| !place.counted) else { return };
+        // Another version may have come meanwhile.
+        let Some(made) = place.body.get() else { return };
+        place.counted = true;
+        self.bytes += made.as_ref().map_or(0, Bytes::len);
         self.order.push_back(key.clone());
-        self.bytes += len;
         while (self.bytes > KEPT_BYTES_MAX || self.order.len() > KEPT_LEN_MAX) && self.order.len() > 1 {
             let Some(first) = self.order.front().cloned() else { return };
             self.forget(&first);
@@ -157,11 +165,9 @@ impl Kept {
     }
 
     fn forget(&mut self, key: &Key) {
-        let Some((_, body)) = self.files.remove(key) else { return };
-        if let Some(at) = self.order.iter().position(|known| known == key) {
-            self.order.remove(at);
-            self.bytes -= body.get().and_then(Option::as_ref).map_or(0, Bytes::len);
-        }
+        let Some(place) = self.files.remove(key).filter(|place| place.counted) else { return };
+        self.order.retain(|known| known != key);
+        self.bytes -= place.body.get().and_then(Option::as_ref).map_or(0, Bytes::len);
     }
 }
 
