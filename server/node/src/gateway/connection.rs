@@ -25,6 +25,7 @@ use super::{
     recovery::RecoveryKey,
     wire::{
         Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
+        Unread,
     },
 };
 use crate::config::TrustQueryUser;
@@ -48,6 +49,8 @@ pub struct Connections {
     pub stall_after: Duration,
 }
 
+/// Bytes of the events held for a socket until it is proven: more than the longest text.
+const HELD_BYTES_MAX: usize = 64 * 1024;
 /// A client that goes on for this many times the rate it is allowed is dropped.
 const FLOOD_FACTOR: u32 = 10;
 /// How long a returning device waits for its answer before it is sent away to come again.
@@ -186,7 +189,7 @@ impl Connections {
     async fn wait_for_proof(
         &self,
         connection: &mut Connection,
-        held: &mut VecDeque<Event>,
+        held: &mut VecDeque<Unread>,
     ) -> Option<Proven> {
         let deadline = Instant::now() + self.proof_timeout;
         let mut credentials = connection.handshake.credentials();
@@ -202,9 +205,11 @@ impl Connections {
             }
             tokio::select! {
                 changed = credentials.changed() => changed.ok()?,
-                event = connection.inbox.recv() => {
+                event = connection.inbox.unread() => {
                     held.push_back(event?);
-                    if held.len() > self.held_len_max {
+                    let bytes: usize = held.iter().map(Unread::bytes).sum();
+                    let fits = held.len() <= self.held_len_max && bytes <= HELD_BYTES_MAX;
+                    if !fits || held.iter().any(Unread::is_binary) {
                         self.refuse(connection, held, Refused::NoProof);
                         return None;
                     }
@@ -217,7 +222,7 @@ impl Connections {
         }
     }
 
-    fn refuse(&self, connection: &Connection, held: &mut VecDeque<Event>, reason: Refused) {
+    fn refuse(&self, connection: &Connection, held: &mut VecDeque<Unread>, reason: Refused) {
         tracing::debug!(?reason, "socket refused");
         let error = ChatError::Unauthenticated { code: "not_proven", message: "Not signed in" };
         for ack in held.drain(..).filter_map(|event| event.ack) {
@@ -284,7 +289,7 @@ struct Owner<'a> {
     outage: Outage,
     membership: Membership,
     /// Events that came before the proof.
-    held: VecDeque<Event>,
+    held: VecDeque<Unread>,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -318,7 +323,8 @@ impl Owner<'_> {
         }
         let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
         self.tell_online(&self.shared.contract.online(&online), &seen)?;
-        for event in std::mem::take(&mut self.held) {
+        for unread in std::mem::take(&mut self.held) {
+            let event = self.inbox.read(unread).ok_or(Ended::ByClient)?;
             self.handle(event).await?;
         }
         Ok(())

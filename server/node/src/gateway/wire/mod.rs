@@ -36,7 +36,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-pub use application::{Admission, Application, Connection, Event, Inbox, Refusal};
+pub use application::{Admission, Application, Connection, Event, Inbox, Refusal, Unread};
 pub use config::{OriginPolicy, Transports, WireConfig};
 pub use gate::{Gate, WireLayer, WireService};
 pub use handshake::{Credentials, Handshake};
