@@ -58,6 +58,8 @@ COPY --from=build --chown=65532:65532 /out/data/ /data/
 COPY --from=build /out/usr/local/bin/sockeye /usr/local/bin/sockeye
 COPY --from=demo /src/client-js/demo/dist/ /srv/demo/
 USER 65532:65532
+# The C library gives large buffers (pictures on their way) back at once: docs/operating.md, "Memory".
+ENV MALLOC_MMAP_THRESHOLD_=1048576
 # The only place it writes to: everything else can be read-only.
 ENV SOCKEYE_DATA_DIR=/data
 VOLUME ["/data"]

@@ -29,6 +29,7 @@ use super::{
     recovery::{RecoveryKey, Returning},
     wire::{
         Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
+        Unread,
     },
 };
 use crate::{
@@ -55,6 +56,8 @@ pub struct Connections {
     pub stall_after: Duration,
 }
 
+/// Bytes of the events held for a socket until it is proven: more than the longest text.
+const HELD_BYTES_MAX: usize = 64 * 1024;
 /// A client that goes on for this many times the rate it is allowed is dropped.
 const FLOOD_FACTOR: u32 = 10;
 /// How long a returning device waits for its answer before it is sent away to come again.
@@ -262,7 +265,7 @@ impl Connections {
     async fn wait_for_proof(
         &self,
         connection: &mut Connection,
-        held: &mut VecDeque<Event>,
+        held: &mut VecDeque<Unread>,
     ) -> Option<Proven> {
         let reason = {
             let proof = self.proof_in_time(&connection.handshake, &connection.auth);
@@ -273,9 +276,11 @@ impl Connections {
                         Ok(proven) => return Some(proven),
                         Err(reason) => break reason,
                     },
-                    event = connection.inbox.recv() => {
+                    event = connection.inbox.unread() => {
                         held.push_back(event?);
-                        if held.len() > self.held_len_max {
+                        let bytes: usize = held.iter().map(Unread::bytes).sum();
+                        let fits = held.len() <= self.held_len_max && bytes <= HELD_BYTES_MAX;
+                        if !fits || held.iter().any(Unread::is_binary) {
                             break Refused::NoProof;
                         }
                     }
@@ -301,7 +306,7 @@ impl Connections {
         }
     }
 
-    fn refuse(&self, connection: &Connection, held: &mut VecDeque<Event>, reason: Refused) {
+    fn refuse(&self, connection: &Connection, held: &mut VecDeque<Unread>, reason: Refused) {
         tracing::debug!(?reason, "socket refused");
         let error = ChatError::Unauthenticated { code: "not_proven", message: "Not signed in" };
         for ack in held.drain(..).filter_map(|event| event.ack) {
@@ -366,7 +371,7 @@ struct Owner<'a> {
     outage: Outage,
     membership: Membership,
     /// Events that came before the proof.
-    held: VecDeque<Event>,
+    held: VecDeque<Unread>,
     inbox: Inbox,
     outbox: Outbox,
 }
@@ -400,8 +405,9 @@ impl Owner<'_> {
         }
         let online = self.shared.gateway.chat.online().await.map_err(Ended::Failed)?;
         self.tell_online(&self.shared.contract.online(&online), &seen)?;
-        for event in std::mem::take(&mut self.held) {
+        for unread in std::mem::take(&mut self.held) {
             self.still_here()?;
+            let event = self.inbox.read(unread).ok_or(Ended::ByClient)?;
             self.handle(event).await?;
         }
         Ok(())

@@ -178,7 +178,7 @@ pub async fn people_end_at_a_number_of_bytes(fixture: &impl Fixture<AnyStore>) {
         let bio = "x".repeat(if number == 2 { 20_000 } else { 10 });
         store.insert_user(&User { bio, ..user(number) }).await.expect("insert");
     }
-    let exchange: Vec<_> = (2..=5).map(|n| at(0, 5 - n, record(10 + n, 1, n))).collect();
+    let exchange: Vec<_> = (2..=5).map(|n| at(0, 5 - n, record(20 - n, 1, n))).collect();
     store_all(&*store, &exchange).await.expect("store");
     let within = |bytes_max| Portion { len_max: 10, bytes_max };
     let people = async |after: Option<u64>, bytes_max| {

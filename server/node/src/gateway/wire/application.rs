@@ -11,13 +11,15 @@ use super::{
     backlog::Place,
     handshake::Handshake,
     lenient::Malformed,
-    outbox::{Ack, Outbox},
+    outbox::{Ack, Link, Outbox},
+    sockets::Raw,
 };
 
 /// What is on the other end of the wire: the chat gateway, or an echo.
 #[async_trait]
 pub trait Application: Send + Sync + 'static {
-    /// Runs for each CONNECT packet, before it is answered. `auth` is the packet's payload, `{}` if it had none.
+    /// Runs for each CONNECT packet, before it is answered. `auth` is the packet's payload, `{}` if it had none;
+    /// what is nested in it is `null`.
     ///
     /// # Errors
     /// A [`Refusal`] is sent as CONNECT_ERROR, which client libraries take as final, or ends the connection.
@@ -67,7 +69,7 @@ pub struct Connection {
     pub id: String,
     /// The namespace joined.
     pub namespace: String,
-    /// Payload of the CONNECT packet.
+    /// Payload of the CONNECT packet: what is nested in it is `null`.
     pub auth: Value,
     /// What [`Application::admit`] answered.
     pub admission: Admission,
@@ -96,16 +98,42 @@ pub struct Event {
     pub received_at: Instant,
 }
 
+/// An event from the client as it came: its arguments cost a multiple of their bytes once they are built.
+#[derive(Debug)]
+pub struct Unread {
+    pub(crate) value: Raw,
+    /// Present if the client wants an acknowledgement.
+    pub ack: Option<Ack>,
+    /// When it was received.
+    pub received_at: Instant,
+}
+
+impl Unread {
+    /// Bytes of its arguments and attachments.
+    pub fn bytes(&self) -> usize {
+        let attachments = self.value.attachments.iter().map(Bytes::len).sum::<usize>();
+        self.value.text.len() + attachments
+    }
+
+    /// Whether some of it is binary.
+    pub fn is_binary(&self) -> bool {
+        !self.value.attachments.is_empty()
+    }
+}
+
 /// The events of one socket, in the order they were sent. Their number is bounded by the transport, which is not
 /// read while [`inbound_queue_len_max`](super::WireConfig::inbound_queue_len_max) of them wait. Acknowledgements
 /// come by the same way: an owner that waits for one without receiving may wait in vain.
 #[derive(Debug)]
-pub struct Inbox(pub(crate) mpsc::UnboundedReceiver<Box<Waiting>>);
+pub struct Inbox {
+    pub(crate) waiting: mpsc::UnboundedReceiver<Box<Waiting>>,
+    pub(crate) link: Arc<Link>,
+}
 
 /// An event with its place in the session's backlog.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) event: Event,
+    pub(crate) event: Unread,
     /// Given up when the event is received, or dropped with it.
     pub(crate) _place: Place,
 }
@@ -114,6 +142,21 @@ impl Inbox {
     /// The next event; `None` when the socket is gone and everything it had sent has been received.
     /// Cancel-safe.
     pub async fn recv(&mut self) -> Option<Event> {
-        self.0.recv().await.map(|waiting| waiting.event)
+        let unread = self.unread().await?;
+        self.read(unread)
+    }
+
+    /// The same, to be [read](Self::read) later or not at all.
+    pub async fn unread(&mut self) -> Option<Unread> {
+        self.waiting.recv().await.map(|waiting| waiting.event)
+    }
+
+    /// Builds the arguments. `None`: it is malformed, and the connection closed, as the Node server does.
+    pub fn read(&self, unread: Unread) -> Option<Event> {
+        let event = unread.value.read(unread.ack, unread.received_at);
+        if event.is_none() {
+            self.link.malformed();
+        }
+        event
     }
 }

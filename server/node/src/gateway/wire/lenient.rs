@@ -1,7 +1,9 @@
 //! Arguments that are JSON but no [`Value`]: half a surrogate pair (a browser cuts a text in the middle of an
 //! emoji), a number out of range, nesting beyond 128 levels. None is worth a connection.
 
-use serde_json::{Value, value::RawValue};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, value::RawValue};
 
 /// An argument that cannot be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,16 @@ pub(crate) fn parse_list(text: &str) -> Option<(Vec<Value>, Option<Malformed>)> 
         })
     });
     Some((list.collect(), malformed))
+}
+
+/// Parses an object; what cannot be held, or is a list or an object itself, becomes `null`. `None`: not an object.
+pub(crate) fn parse_flat(text: &str) -> Option<Map<String, Value>> {
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+    let flat = |json: &str| match json.as_bytes().first() {
+        Some(b'[' | b'{') => Value::Null,
+        _ => parse(json).unwrap_or_default(),
+    };
+    Some(fields.into_iter().map(|(key, value)| (key, flat(value.get()))).collect())
 }
 
 /// Parses a string, half surrogate pairs replaced as above.
@@ -120,6 +132,17 @@ mod tests {
         assert_eq!(list, [json!("m"), json!(null), json!(2)]);
         assert_eq!(parse_list("[\"m\"]x"), None);
         assert_eq!(parse_list("{}"), None);
+    }
+
+    #[test]
+    fn a_flat_object_has_nothing_nested() {
+        let flat = parse_flat(r#"{"token":"a\ud83d","n":1,"deep":[[1]],"o":{"a":1},"far":1e999,"no":null}"#);
+        let expected =
+            json!({ "token": "a\u{fffd}", "n": 1, "deep": null, "o": null, "far": null, "no": null });
+        assert_eq!(flat.map(Value::Object), Some(expected));
+        for other in ["[]", "1", "\"x\"", "null", "{", "{}x", ""] {
+            assert_eq!(parse_flat(other), None, "{other}");
+        }
     }
 
     proptest! {

@@ -37,7 +37,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::task::TaskTracker;
 
-pub use application::{Admission, Application, Connection, Event, Inbox, Refusal};
+pub use application::{Admission, Application, Connection, Event, Inbox, Refusal, Unread};
 pub use callers::Callers;
 pub use config::{Transports, WireConfig};
 pub use gate::{Gate, WireLayer, WireService};

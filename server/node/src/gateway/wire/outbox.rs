@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    application::{Event, Waiting},
+    application::{Unread, Waiting},
     args::{BinaryArgs, JsonArgs, RawArgs, Reply},
     meters::ending,
     session::{Session, locked},
@@ -51,7 +51,7 @@ pub enum AckError {
     Malformed,
 }
 
-/// Arguments with their binary attachments, in the form of [`Event`].
+/// Arguments with their binary attachments, in the form of [`Event`](super::Event).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Payload {
     /// JSON arguments with placeholders.
@@ -209,7 +209,7 @@ impl Link {
     }
 
     /// Queues an event for the owner. The transport has seen to it that there is room.
-    pub(crate) fn deliver(&self, event: Event) {
+    pub(crate) fn deliver(&self, event: Unread) {
         if let Some(inbox) = &*locked(&self.inbox) {
             let waiting = Waiting { event, _place: self.session.backlog.place() };
             // An owner that has dropped its inbox wants no more events.
@@ -221,6 +221,14 @@ impl Link {
     pub(crate) fn shut(&self) {
         locked(&self.inbox).take();
         self.gone.cancel();
+    }
+
+    /// The client has sent what is no event.
+    pub(crate) fn malformed(&self) {
+        tracing::debug!("a malformed event; closing its connection, as the Node server does");
+        self.shut();
+        self.session.because(ending::PROTOCOL);
+        self.session.close();
     }
 
     pub(crate) fn disconnect(&self, close_transport: bool) {

@@ -7,6 +7,8 @@ use std::{
 };
 
 use base64::Engine as _;
+use bytes::Bytes;
+use engineioxide::Str;
 use serde_json::Value as Json;
 use socketioxide::{
     ParserConfig, SocketIo,
@@ -20,7 +22,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    application::{Application, Connection, Event, Inbox, Refusal},
+    application::{Application, Connection, Event, Inbox, Refusal, Unread},
     args,
     config::{ENGINE_MAX_PAYLOAD, WS_READ_BUFFER_BYTES, WireConfig},
     connect_answer::ConnectAnswer,
@@ -31,6 +33,8 @@ use super::{
     session::{Session, Tether, locked},
 };
 
+/// Bytes of a CONNECT packet's payload.
+const AUTH_BYTES_MAX: usize = 16 * 1024;
 /// Attachments one event may have.
 const ATTACHMENTS_MAX: usize = 1000;
 /// Bytes the attachments of one event may have together, in units of `max_payload_bytes`.
@@ -151,7 +155,7 @@ impl Reception {
             session.answers.expect(&namespace, ConnectAnswer { sid: id.clone(), pid });
         }
         let handshake = session.handshake.clone();
-        let (inbox, outbox) = (Inbox(receiver), Outbox { link });
+        let (inbox, outbox) = (Inbox { waiting: receiver, link: link.clone() }, Outbox { link });
         let connection = Connection { id, namespace, auth, admission, handshake, inbox, outbox };
         socket.extensions.insert(Admitted(Arc::new(Mutex::new(Some(connection)))));
         Ok(())
@@ -180,31 +184,36 @@ impl MessageHandler<LocalAdapter, Wired> for Incoming {
             Ok(sender) => Ack::new(sender),
             Err(never) => match never {},
         });
-        match decode(value, ack) {
-            Some(event) => self.0.deliver(event),
-            None => {
-                tracing::debug!("a malformed event; closing its connection, as the Node server does");
-                self.0.shut();
-                self.0.session.because(ending::PROTOCOL);
-                self.0.session.close();
+        // Parsed when its owner takes it: until then it costs what it was sent with.
+        match value {
+            Value::Str(text, attachments) => {
+                let attachments = Vec::from(attachments.unwrap_or_default());
+                self.0.deliver(Unread { value: Raw { text, attachments }, ack, received_at: Instant::now() });
             }
+            Value::Bytes(_) => self.0.malformed(),
         }
     }
 }
 
 /// An EVENT packet's content.
-fn decode(value: Value, ack: Option<Ack>) -> Option<Event> {
-    let Value::Str(text, attachments) = value else { return None };
-    let (mut args, malformed) = lenient::parse_list(&text)?;
-    let attachments = Vec::from(attachments.unwrap_or_default());
-    if args.is_empty() || (!attachments.is_empty() && !args::placeholders_are_sound(&args, attachments.len()))
-    {
-        return None;
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) text: Str,
+    pub(crate) attachments: Vec<Bytes>,
+}
+
+impl Raw {
+    pub(crate) fn read(self, ack: Option<Ack>, received_at: Instant) -> Option<Event> {
+        let Self { text, attachments } = self;
+        let (mut args, malformed) = lenient::parse_list(&text)?;
+        let sound = attachments.is_empty() || args::placeholders_are_sound(&args, attachments.len());
+        if args.is_empty() || !sound {
+            return None;
+        }
+        let Json::String(name) = args.remove(0) else { return None };
+        let reserved = RESERVED_EVENTS.contains(&name.as_str());
+        (!reserved).then_some(Event { name, args, malformed, attachments, ack, received_at })
     }
-    let Json::String(name) = args.remove(0) else { return None };
-    let reserved = RESERVED_EVENTS.contains(&name.as_str());
-    let received_at = Instant::now();
-    (!reserved).then_some(Event { name, args, malformed, attachments, ack, received_at })
 }
 
 /// Learns of a socket's end.
@@ -230,11 +239,11 @@ fn ending_of(reason: DisconnectReason) -> &'static str {
     }
 }
 
-/// The payload of a CONNECT packet: an object, or nothing.
+/// The payload of a CONNECT packet: an object of bounded size, or nothing. Whoever sends it has proven nothing yet.
 fn auth_payload(auth: Option<&Value>) -> Option<Json> {
     let Some(auth) = auth else { return Some(Json::Object(serde_json::Map::new())) };
-    let auth = serde_json::from_str(auth.as_str()?).ok()?;
-    matches!(auth, Json::Object(_)).then_some(auth)
+    let text = auth.as_str().filter(|text| text.len() <= AUTH_BYTES_MAX)?;
+    lenient::parse_flat(text).map(Json::Object)
 }
 
 /// What the client will know as `socket.id`: random, or, for EIO=3, what those clients compute themselves.

@@ -1,0 +1,10 @@
+//! What a request to a route of contract `direct-v1` may cost. Alone in its process: its memory is counted.
+
+mod memory;
+
+use sockeye::contracts::direct_v1::DirectV1;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_costs_a_small_multiple_of_what_it_is_sent() {
+    memory::every_route_costs_a_small_multiple_of_what_it_is_sent(&DirectV1::new()).await;
+}
