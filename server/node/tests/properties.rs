@@ -1,8 +1,9 @@
-//! Whatever JSON a client sends, it is answered, and the connection lives (promise G8).
+//! Whatever JSON a client sends, it is answered, and the connection lives (promise G8). Whatever happened while a device was
+//! away, it gets exactly that, or is told to start afresh (promise G4).
 
 mod common;
 
-use common::{Client, Person, Server};
+use common::{Client, Memory, Person, Server};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},
@@ -88,4 +89,147 @@ async fn is_acknowledged(client: &mut Client, bob: &Person, args: &[Value]) -> R
     let fine = client.emit_ack("sendMessage", &[json!({ "to": bob.id, "text": "fine" })]).await;
     prop_assert_eq!(&fine[0]["status"], "ok");
     Ok(())
+}
+
+/// What may happen in conversations of one user, seen from one device of theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Happening {
+    /// Somebody writes to the user.
+    Received,
+    /// The user writes, on another device.
+    SentElsewhere,
+    /// The user writes by a request: no device of theirs is told.
+    Requested,
+    /// The user writes on this device; nothing while it is away.
+    Sent,
+}
+
+impl Happening {
+    fn concerns_the_device(self) -> bool {
+        matches!(self, Self::Received | Self::SentElsewhere)
+    }
+}
+
+/// What a returning client shows beside its `pid`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// The place of the last event.
+    Offset,
+    /// Nothing: it got no event.
+    Nothing,
+    /// A place from before everything.
+    Beginning,
+}
+
+fn happenings(len_max: usize) -> impl Strategy<Value = Vec<Happening>> {
+    use Happening::{Received, Requested, Sent, SentElsewhere};
+    let one = prop_oneof![
+        2 => Just(Received),
+        1 => Just(SentElsewhere),
+        2 => Just(Requested),
+        3 => Just(Sent),
+    ];
+    prop::collection::vec(one, 0..len_max)
+}
+
+/// Messages a device may miss.
+const MISSED_LEN_MAX: usize = 6;
+
+/// The people and devices of the property.
+struct Cast {
+    ann: Person,
+    bob: Person,
+    elsewhere: Client,
+    count: usize,
+}
+
+#[test]
+fn a_device_that_was_away_gets_exactly_what_it_missed_or_starts_afresh() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (server, cast) = runtime.block_on(async {
+        let len_max = MISSED_LEN_MAX.to_string();
+        let server = Server::with(&[("SOCKEYE_RECOVERY_LEN_MAX", len_max.as_str())]).await;
+        let (ann, bob) = (server.person("ann").await, server.person("bob").await.at(server.address));
+        let elsewhere = bob.connect().await;
+        (server, Cast { ann, bob, elsewhere, count: 0 })
+    });
+    // The runner wants a function that can be called again; calls come one after another.
+    let cast = std::sync::Mutex::new(cast);
+    let shown = prop_oneof![Just(Shown::Offset), Just(Shown::Nothing), Just(Shown::Beginning)];
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let outcome =
+        TestRunner::new(config).run(&(happenings(12), happenings(24), shown), |(here, away, shown)| {
+            let mut cast = cast.lock().expect("no case panics while it holds the cast");
+            runtime.block_on(cast.play(&here, &away, shown))
+        });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+    runtime.block_on(server.still_serves());
+    runtime.block_on(async { drop((server, cast)) });
+}
+
+impl Cast {
+    async fn play(
+        &mut self,
+        here: &[Happening],
+        away: &[Happening],
+        shown: Shown,
+    ) -> Result<(), TestCaseError> {
+        self.settle().await;
+        let mut device = self.bob.connect().await;
+        let told = self.let_happen(here, Some(&mut device)).await;
+        if let Some(last) = told.last() {
+            prop_assert_eq!(&device.texts_until(last).await, &told);
+        }
+        device.next("getOnlineUsers").await;
+        let memory = device.memory.clone();
+        device.cut();
+        let mut missed = self.let_happen(away, None).await;
+        missed.push(self.settle().await);
+        let (offset, owed) = match shown {
+            Shown::Offset => (memory.offset, missed),
+            Shown::Nothing => (None, [told, missed].concat()),
+            Shown::Beginning => (Some(String::new()), [told, missed].concat()),
+        };
+        let memory = Memory { pid: memory.pid, offset };
+        let mut back = self.bob.dial().remembering(memory).connect().await.expect("let in");
+        prop_assert_eq!(back.recovered, owed.len() <= MISSED_LEN_MAX, "{} are owed", owed.len());
+        let last = self.say(Happening::Received, None).await;
+        let expected = if back.recovered { [owed, vec![last.clone()]].concat() } else { vec![last.clone()] };
+        prop_assert_eq!(back.texts_until(&last).await, expected);
+        back.disconnect();
+        Ok(())
+    }
+
+    /// Has one more message come: what happened before it is then delivered where the device will be.
+    async fn settle(&mut self) -> String {
+        let text = self.say(Happening::Received, None).await;
+        self.elsewhere.texts_until(&text).await;
+        text
+    }
+
+    /// The texts that concern the device.
+    async fn let_happen(&mut self, what: &[Happening], mut device: Option<&mut Client>) -> Vec<String> {
+        let mut texts = vec![];
+        for &happening in what {
+            let text = self.say(happening, device.as_deref_mut()).await;
+            texts.extend(happening.concerns_the_device().then_some(text));
+        }
+        texts
+    }
+
+    async fn say(&mut self, happening: Happening, device: Option<&mut Client>) -> String {
+        self.count += 1;
+        let text = format!("{} {happening:?}", self.count);
+        match (happening, device) {
+            (Happening::Received, _) => drop(self.ann.send(&self.bob, &text).await),
+            (Happening::SentElsewhere, _) => drop(self.elsewhere.send(&self.ann.id, &text).await),
+            (Happening::Sent, Some(device)) => drop(device.send(&self.ann.id, &text).await),
+            (Happening::Requested, _) | (Happening::Sent, None) => {
+                drop(self.bob.send(&self.ann, &text).await);
+            }
+        }
+        text
+    }
 }
