@@ -1,7 +1,8 @@
 # make run    build everything and serve the demo on http://localhost:5000, embedded, nothing else needed
 # make test   every test: Rust, real servers, wire protocol, real clients, contracts, browser, faults in short
 # make test-faults  kills, cuts and pauses everything, in full (FAULTS="--times 10")
-# make check  formats, lints, types
+# make check  formats, lints, types, and what dependencies there are
+# make audit  the same dependencies, against the newest advisories
 # make fmt    formats in place
 # make services  Kafka, MongoDB and Redis for tests, until Ctrl-C
 # make check-packaging  Dockerfile, compose.yaml, nginx and the Helm chart, with the real tools
@@ -106,6 +107,7 @@ check: tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.instal
 	cargo clippy --workspace --all-targets --locked --features $(FEATURES) -- -D warnings
 	cd protocol-tests && npm run --silent check
 	cd $(DEMO) && npm run --silent check
+	@scripts/audit --offline
 
 check-packaging:
 	scripts/check-packaging
@@ -115,9 +117,9 @@ fmt: tools protocol-tests/node_modules/.installed $(DEMO)/node_modules/.installe
 	cd protocol-tests && npm run --silent fmt
 	cd $(DEMO) && npm run --silent fmt
 
+# Dependencies, with the newest advisories; what of it needs no network is part of check.
 audit:
-	@scripts/need cargo-deny
-	cargo deny check
+	@scripts/audit
 
 bench: build
 	bench/run.sh

@@ -20,12 +20,37 @@ SERVICES = [sys.executable, str(HERE / "services")]
 sys.path.insert(0, str(HERE / "services.d"))
 
 import cluster  # noqa: E402
+from cache import Problem, verify  # noqa: E402
 from instances import free_ports  # noqa: E402
 from kafka_server import broker_count  # noqa: E402
+from kafka_server import jars as kafka_jars  # noqa: E402
 from mongo_wire import command  # noqa: E402
 
 MEMBERS = ["mongo-0", "mongo-1", "mongo-2"]
 WITHIN_S = 60
+
+
+class Downloaded(unittest.TestCase):
+    """What is run is what was looked at when its version was chosen."""
+
+    def test_another_file_under_a_known_name_is_refused(self):
+        with tempfile.TemporaryDirectory() as directory:
+            forged = pathlib.Path(directory, "kafka-clients-4.1.0.jar")
+            forged.write_bytes(b"something else")
+            with self.assertRaisesRegex(Problem, "kafka-clients-4.1.0.jar"):
+                verify([forged])
+
+    def test_a_file_that_nobody_looked_at_is_refused(self):
+        with tempfile.TemporaryDirectory() as directory:
+            unknown = pathlib.Path(directory, "unknown-1.0.jar")
+            unknown.write_bytes(b"x")
+            with self.assertRaisesRegex(Problem, "unknown-1.0.jar"):
+                verify([unknown])
+
+    def test_what_is_installed_is_what_was_looked_at(self):
+        jars = sorted(kafka_jars().glob("*.jar"))
+        self.assertGreater(len(jars), 30)
+        verify(jars)
 
 
 class Started(unittest.TestCase):

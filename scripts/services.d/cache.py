@@ -1,6 +1,7 @@
 """What the servers are made of, kept outside the checkout so that every checkout shares it."""
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 import shutil
@@ -39,6 +40,18 @@ def install_once(name, fill):
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return place
+
+
+def verify(paths):
+    """These files are the ones whose SHA-256 the file `checksums` has, under their names; else a Problem names those that are not."""
+    lines = (pathlib.Path(__file__).parent / "checksums").read_text().splitlines()
+    wanted = {name: digest for digest, name in (line.split() for line in lines if not line.startswith("#"))}
+    wrong = [path.name for path in paths if hashlib.sha256(path.read_bytes()).hexdigest() != wanted.get(path.name)]
+    if wrong:
+        raise Problem(
+            f"{', '.join(sorted(wrong))}: not what scripts/services.d/checksums says. If a version was changed on purpose, the"
+            " line there must be too; if not, do not run it."
+        )
 
 
 def tool(argv, hint, **options):

@@ -9,7 +9,7 @@ import tempfile
 
 import kafka_certificates
 import kafka_settings
-from cache import Problem, install_once, tool
+from cache import Problem, install_once, tool, verify
 from instances import USABLE_WITHIN_S, Instance, connect, free_ports, receive_exactly
 
 VERSION = "4.1.0"
@@ -156,6 +156,7 @@ def fetch_jars(place):
     tool(["mvn", "-q", "-B", *copy], HINT, cwd=place)
     if not list(place.glob("kafka_2.13-*.jar")):
         raise Problem(f"Maven copied no Kafka into {place}. {HINT}")
+    verify(place.glob("*.jar"))
 
 
 def password_file(instance):

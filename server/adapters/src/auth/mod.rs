@@ -1,6 +1,7 @@
 //! Passwords and tokens.
 
 mod bcrypt;
+mod hs256;
 mod jwt;
 
 pub use bcrypt::Bcrypt;
