@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 use sha2::{Digest, Sha256};
 use sockeye_core::{
     limits::{Decision, Rule},
@@ -17,7 +17,7 @@ use sockeye_core::{
 use tokio::time::{Instant, timeout};
 
 use super::LocalLimiter;
-use crate::redis::Redis;
+use crate::redis::{Redis, RedisError, Use};
 
 /// The same as `sockeye_core::limits::Window::take_many`. A window that is not there is one that began at 0.
 ///
@@ -81,17 +81,20 @@ impl RedisLimiter {
             return None;
         }
         let mut connection = self.redis.connection().ok()?;
-        let mut call = self.script.prepare_invoke();
-        call.key(self.redis.key(&name(rule, key)));
-        call.arg(now.as_millis()).arg(rule.events_max).arg(rule.window_ms).arg(rule.block_ms);
-        call.arg(self.options.keep_for_ms).arg(events);
+        let call = self.call(rule, key, events, now);
         let within = Duration::from_millis(self.options.answer_within_ms);
         match timeout(within, call.invoke_async::<i64>(&mut connection)).await {
-            Ok(Ok(retry_after_ms)) => Some(match u64::try_from(retry_after_ms) {
-                Ok(retry_after_ms) => Decision::Refused { retry_after_ms },
-                Err(_) => Decision::Allowed,
-            }),
+            Ok(Ok(retry_after_ms)) => {
+                self.redis.refusals().heed(Use::Limits, &Ok(()));
+                Some(match u64::try_from(retry_after_ms) {
+                    Ok(retry_after_ms) => Decision::Refused { retry_after_ms },
+                    Err(_) => Decision::Allowed,
+                })
+            }
             failed => {
+                if let Ok(Err(error)) = &failed {
+                    self.redis.refusals().failed(Use::Limits, error);
+                }
                 // Slower than we like is not dead: the connection is tried out, not doubted.
                 self.redis.probe();
                 let alone_for = Duration::from_millis(self.options.alone_for_ms);
@@ -102,9 +105,30 @@ impl RedisLimiter {
         }
     }
 
+    fn call(&self, rule: &Rule, key: &str, events: u32, now: Timestamp) -> ScriptInvocation<'_> {
+        let mut call = self.script.prepare_invoke();
+        call.key(self.redis.key(&name(rule, key)));
+        call.arg(now.as_millis()).arg(rule.events_max).arg(rule.window_ms).arg(rule.block_ms);
+        call.arg(self.options.keep_for_ms).arg(events);
+        call
+    }
+
     fn alone_until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
         self.alone_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts once, in a window that only this node has and that is soon forgotten.
+///
+/// # Errors
+/// What Redis says.
+pub(crate) async fn try_out(redis: &Redis) -> Result<(), RedisError> {
+    let limiter = RedisLimiter::new(redis.clone(), RedisLimiterOptions::default());
+    let rule = Rule { name: "doctor", events_max: 1, window_ms: 1_000, block_ms: 0 };
+    let call = limiter.call(&rule, redis.node(), 1, Timestamp::from_millis(rule.window_ms));
+    let mut connection = redis.connection()?;
+    let deadline = Duration::from_millis(redis.options().response_timeout_ms);
+    redis.within(deadline, call.invoke_async::<i64>(&mut connection)).await.map(drop)
 }
 
 #[async_trait]

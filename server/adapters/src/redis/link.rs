@@ -24,6 +24,7 @@ pub(super) struct Link {
     try_out: Notify,
     /// The server answers, but does not do what is asked (it became a replica): another connection may.
     useless: AtomicBool,
+    why_away: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -43,6 +44,10 @@ impl Link {
 
     pub(super) fn connects(&self) -> watch::Receiver<u64> {
         self.connects.subscribe()
+    }
+
+    pub(super) fn why_away(&self) -> Option<String> {
+        self.why_away.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn reconnected_at(&self) -> Option<Instant> {
@@ -104,6 +109,7 @@ pub(super) async fn keep(client: Client, options: RedisOptions, node: String, li
             }
             Err(why) => why,
         };
+        *link.why_away.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.clone());
         // Once per outage; the gauge says how long it lasts.
         if !std::mem::replace(&mut away_told, true) {
             tracing::warn!(why, "Redis is away, going on without it");

@@ -3,6 +3,7 @@
 //! Redis may be away at any time. A command then fails at once instead of waiting: what each adapter does without Redis is
 //! its own business. One server (or one name for whichever server is primary) of version 5 or later; not Redis Cluster.
 
+mod access;
 mod link;
 mod pause;
 
@@ -16,8 +17,12 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::access::RedisServer;
 use self::link::Link;
-pub(crate) use self::pause::Pause;
+pub(crate) use self::{
+    access::{Refusals, Use},
+    pause::Pause,
+};
 
 /// Longest part of a node's name that is used.
 const NODE_NAME_LEN_MAX: usize = 64;
@@ -74,6 +79,9 @@ pub enum RedisError {
     TimedOut { after_ms: u64 },
     #[error("Redis refused: {0}")]
     Failed(#[source] ::redis::RedisError),
+    /// It answers, but not what this part of a node's work needs.
+    #[error("Redis refuses what {of} need: {why}")]
+    Refused { of: &'static str, why: String },
 }
 
 /// A node's way to Redis. Clones share it; it ends with the last of them.
@@ -87,6 +95,7 @@ struct Shared {
     options: RedisOptions,
     node: String,
     link: Arc<Link>,
+    refusals: Refusals,
     _keeper: AbortOnDropHandle<()>,
 }
 
@@ -104,7 +113,16 @@ impl Redis {
         let link = Arc::new(Link::default());
         let keeper = link::keep(client.clone(), options.clone(), node.clone(), Arc::clone(&link));
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper));
-        Ok(Self { shared: Arc::new(Shared { client, options, node, link, _keeper: keeper }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                client,
+                options,
+                node,
+                link,
+                refusals: Refusals::default(),
+                _keeper: keeper,
+            }),
+        })
     }
 
     /// The node's name and a random number that is new at every start.
@@ -136,22 +154,18 @@ impl Redis {
         self.within(deadline, ::redis::cmd("PING").query_async(&mut connection)).await
     }
 
-    /// The server's version.
-    ///
-    /// # Errors
-    /// When Redis does not answer within the response time-out.
-    pub async fn version(&self) -> Result<String, RedisError> {
-        let mut connection = self.connection()?;
-        let deadline = Duration::from_millis(self.shared.options.response_timeout_ms);
-        let mut info = ::redis::cmd("INFO");
-        let text: String = self.within(deadline, info.arg("server").query_async(&mut connection)).await?;
-        let version = text.lines().find_map(|line| line.strip_prefix("redis_version:"));
-        Ok(version.unwrap_or("unknown").trim().to_owned())
+    /// Why it could not be connected to when that was last tried; `None` when it never failed.
+    pub fn why_away(&self) -> Option<String> {
+        self.shared.link.why_away()
     }
 
     /// `<prefix>:<rest>`.
     pub(crate) fn key(&self, rest: &str) -> String {
         format!("{}:{rest}", self.shared.options.prefix)
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.shared.refusals
     }
 
     pub(crate) fn client(&self) -> &Client {

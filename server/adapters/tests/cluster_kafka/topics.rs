@@ -31,6 +31,8 @@ async fn topics_are_created_once() {
     let done = admin.migrate().await.expect("created");
     assert_eq!(done[0], format!("Created Kafka topic {topic}: 3 partitions, 1 copies."));
     assert!(done[1].starts_with(&format!("Created Kafka topic {topic}.dead-letter")));
+    let missing = done.iter().filter(|sentence| sentence.contains("does not exist"));
+    assert_eq!(missing.count(), 0, "what was just created is there: {done:?}");
     let again = admin.migrate().await.expect("nothing to do");
     assert_eq!(again[0], format!("Kafka topic {topic} exists."));
     let found = admin.describe().await.expect("Kafka").topic.expect("the topic");

@@ -118,6 +118,17 @@ async fn kafka(config: &Config, report: &mut Report) {
         Ok(Ok(found)) => {
             found.facts.iter().for_each(|fact| report.ok(PART, fact));
             found.warnings.iter().for_each(|warning| report.warn(PART, warning));
+            if kafka.sasl.is_some() {
+                let (topic, group) = (&kafka.topic, &kafka.group);
+                report.warn(
+                    PART,
+                    format_args!(
+                        "Writing was not tried, as it would leave something. Where access lists are in force, the account needs \
+                         Describe, DescribeConfigs, Read and Write on {topic} and {topic}.dead-letter, Read on the group \
+                         {group}, and Create for `sockeye migrate`."
+                    ),
+                );
+            }
             if found.topic.is_none() {
                 report.fail(PART, format_args!("There is no topic {}: run `sockeye migrate`.", kafka.topic));
             }
@@ -164,18 +175,33 @@ async fn redis(config: &Config, report: &mut Report) {
     const PART: &str = "Redis";
     let Some(settings) = &config.redis else { return };
     let entropy: &dyn Entropy = &SystemEntropy;
-    let redis = match Redis::start(RedisOptions::new(&settings.url), entropy) {
+    let mut options = RedisOptions::new(&settings.url);
+    options.prefix.clone_from(&settings.prefix);
+    "doctor".clone_into(&mut options.node_name);
+    let redis = match Redis::start(options, entropy) {
         Ok(redis) => redis,
         Err(error) => return report.fail(PART, error),
     };
-    let version = async {
+    let tried = async {
         redis.connected().await;
-        redis.version().await
+        redis.try_out().await
     };
-    match timeout(ANSWER_WITHIN, version).await {
-        Ok(Ok(version)) => report.ok(PART, format_args!("Version {version}.")),
+    match timeout(ANSWER_WITHIN, tried).await {
+        Ok(Ok(found)) => {
+            let version = found.version.as_deref().unwrap_or("unknown");
+            if found.problems.is_empty() {
+                report.ok(
+                    PART,
+                    format_args!("Version {version}: presence, limits and events between nodes work."),
+                );
+            }
+            found.problems.iter().for_each(|problem| report.fail(PART, problem));
+        }
         Ok(Err(error)) => report.fail(PART, format_args!("{error}. Check REDIS_URL.")),
-        Err(_) => report.fail(PART, "no answer. Check REDIS_URL, and that this machine may connect."),
+        Err(_) => {
+            let why = redis.why_away().unwrap_or_else(|| "no answer".to_owned());
+            report.fail(PART, format_args!("{why}. Check REDIS_URL, and that this machine may connect."));
+        }
     }
 }
 

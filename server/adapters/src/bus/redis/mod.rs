@@ -97,8 +97,18 @@ impl Bus for RedisBus {
     async fn check(&self) -> Result<(), BusError> {
         let sender = self.redis.ping();
         let (sends, listens) = tokio::join!(sender, self.inlet.ping(&self.redis));
-        sends.and(listens).map_err(|error| BusError(Box::new(error)))
+        let refused = self.redis.refusals().check();
+        sends.and(listens).and(refused).map_err(|error| BusError(Box::new(error)))
     }
+}
+
+/// Listens as a node does, and has the others look for a change that there was not.
+///
+/// # Errors
+/// What Redis says.
+pub(crate) async fn try_out(redis: &Redis) -> Result<(), RedisError> {
+    receiver::listen(redis).await?;
+    sender::publish(redis, &[wire::Note::Event(BusEvent::PresenceChanged)]).await
 }
 
 impl Inlet {

@@ -50,7 +50,7 @@ pub(super) async fn receive(redis: Redis, inlet: Arc<Inlet>) {
     }
 }
 
-async fn listen(redis: &Redis) -> Result<(PubSubSink, PubSubStream), RedisError> {
+pub(super) async fn listen(redis: &Redis) -> Result<(PubSubSink, PubSubStream), RedisError> {
     let after_ms = redis.options().connect_timeout_ms;
     let subscribed = timeout(Duration::from_millis(after_ms), async {
         let (mut sink, stream) = redis.client().get_async_pubsub().await?.split();

@@ -6,7 +6,7 @@ use redis::Pipeline;
 use tokio::time::sleep_until;
 
 use super::{outbox::Outbox, receiver::channel, wire::Note};
-use crate::redis::{Pause, Redis, RedisError};
+use crate::redis::{Pause, Redis, RedisError, Use};
 
 /// Events sent with one round trip.
 const BATCH_LEN_MAX: usize = 128;
@@ -20,7 +20,9 @@ pub(super) async fn send(redis: Redis, outbox: Arc<Outbox>, settle: Duration) {
         if let Some(at) = redis.reconnected_at() {
             sleep_until(at + settle).await;
         }
-        match publish(&redis, &notes).await {
+        let published = publish(&redis, &notes).await;
+        redis.refusals().heed(Use::Events, &published);
+        match published {
             Ok(()) => {
                 outbox.done();
                 pause.reset();
@@ -34,7 +36,7 @@ pub(super) async fn send(redis: Redis, outbox: Arc<Outbox>, settle: Duration) {
     }
 }
 
-async fn publish(redis: &Redis, notes: &[Note]) -> Result<(), RedisError> {
+pub(super) async fn publish(redis: &Redis, notes: &[Note]) -> Result<(), RedisError> {
     let (channel, mut pipeline) = (channel(redis), Pipeline::with_capacity(notes.len()));
     for note in notes {
         pipeline.publish(&channel, note.write(redis.node())).ignore();

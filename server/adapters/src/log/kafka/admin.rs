@@ -81,6 +81,7 @@ impl KafkaAdmin {
         for (name, partitions) in names.iter().zip([self.options.partitions.max(1), 1]) {
             if self.topic(name).await?.is_none() {
                 done.push(self.create(name, partitions).await?);
+                self.appears(name).await?;
             } else {
                 done.push(format!("Kafka topic {name} exists."));
             }
@@ -143,13 +144,27 @@ impl KafkaAdmin {
         Ok(format!("Created Kafka topic {name}: {partitions} partitions, {copies}."))
     }
 
-    async fn topic(&self, name: &str) -> Result<Option<KafkaTopic>, LogError> {
+    /// Brokers tell of a new topic a moment after they have made it. Waits no longer than for any other answer: what is
+    /// still missing then is told as such.
+    async fn appears(&self, name: &str) -> Result<(), LogError> {
+        let until = Instant::now() + self.options.answer_after();
+        while self.layout_of(name).await?.is_none() && Instant::now() < until {
+            tokio::time::sleep(end::RETRY_AFTER).await;
+        }
+        Ok(())
+    }
+
+    async fn layout_of(&self, name: &str) -> Result<Option<KafkaTopic>, LogError> {
         let asked = name.to_owned();
-        let found = self.ask(move |reader, options| {
+        self.ask(move |reader, options| {
             let metadata = reader.fetch_metadata(Some(&asked), options.answer_after());
             Ok(layout(&metadata.map_err(|error| context::words(&error))?, &asked))
-        });
-        let Some(mut topic) = found.await? else { return Ok(None) };
+        })
+        .await
+    }
+
+    async fn topic(&self, name: &str) -> Result<Option<KafkaTopic>, LogError> {
+        let Some(mut topic) = self.layout_of(name).await? else { return Ok(None) };
         let options = AdminOptions::new().request_timeout(Some(self.options.answer_after()));
         let configs = self.admin.describe_configs([&ResourceSpecifier::Topic(name)], &options).await;
         // Telling settings needs a permission of its own; without it the rest is still worth telling.

@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use sockeye_core::{
-    id::{DeviceId, UserId},
+    id::{DeviceId, ObjectId, UserId},
     ports::{Bus, BusEvent, Presence, PresenceError},
 };
 use tokio::{
@@ -25,11 +25,11 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use self::{
-    mine::{Mine, Write},
+    mine::{Change, Mine, Write},
     others::Others,
     scripts::{Scripts, Written},
 };
-use crate::redis::{Redis, RedisError};
+use crate::redis::{Redis, RedisError, Use};
 
 #[derive(Debug, Clone)]
 pub struct RedisPresenceOptions {
@@ -137,6 +137,31 @@ impl Presence for RedisPresence {
     }
 }
 
+/// Writes, changes and reads the presence of this node, which must not be one that serves anybody, and takes it back.
+///
+/// # Errors
+/// What Redis says.
+pub(crate) async fn try_out(redis: &Redis) -> Result<(), RedisError> {
+    /// Long enough to read, and over by itself if it cannot be taken back.
+    const LEASE_MS: u64 = 2_000;
+    let within = Duration::from_millis(redis.options().response_timeout_ms);
+    let scripts = Scripts::new(redis, LEASE_MS);
+    // Nobody has this id.
+    let nobody = UserId(ObjectId([0; 12]));
+    for write in [
+        Write::Whole { version: 1, users: vec![] },
+        Write::Changes { version: 2, changes: vec![Change::Came(nobody)], len: 1 },
+        Write::Changes { version: 3, changes: vec![Change::Went(nobody)], len: 0 },
+    ] {
+        scripts.write(redis, within, &write).await?;
+    }
+    let stranger = Scripts::new(redis, LEASE_MS).of_another_node();
+    for known in [None, Some((redis.node(), 2))] {
+        stranger.read(redis, within, known.into_iter()).await?;
+    }
+    scripts.leave(redis, within).await
+}
+
 /// Never ends.
 async fn keep(shared: Arc<Shared>) {
     let (renew, retry) = (
@@ -196,6 +221,7 @@ impl Shared {
             let write = self.mine().next_write();
             let (version, whole) = (write.version(), matches!(write, Write::Whole { .. }));
             let done = self.scripts.write(&self.redis, self.answer_within(), &write).await;
+            self.redis.refusals().heed(Use::Presence, &done);
             match done {
                 Ok(Written::Done { was_dead }) => {
                     self.written.send_replace(Progress { version, fails: false });
@@ -235,6 +261,7 @@ impl Shared {
     /// Reads what changed on the other nodes, if Redis answers.
     async fn look(&self, others: &mut Others) {
         let read = self.scripts.read(&self.redis, self.answer_within(), others.known()).await;
+        self.redis.refusals().heed(Use::OthersPresence, &read);
         match read {
             Ok(nodes) => others.update(nodes, Instant::now()),
             Err(error) => tracing::debug!(%error, "presence of other nodes as last known"),

@@ -135,6 +135,12 @@ impl Scripts {
         }
     }
 
+    /// As another node asks.
+    pub(super) fn of_another_node(mut self) -> Self {
+        self.node.push('*');
+        self
+    }
+
     /// Writes and renews the lease.
     pub(super) async fn write(
         &self,

@@ -40,11 +40,26 @@ impl MongoStore {
     pub async fn describe(&self) -> Result<MongoDescription, MongoError> {
         let hello = self.command(doc! { "hello": 1 }).await?;
         let build = self.command(doc! { "buildInfo": 1 }).await?;
+        let lacking = self.lacking().await;
         let version = build.get_str("version").unwrap_or("unknown").to_owned();
         let replica_set = hello.get_str("setName").ok().map(str::to_owned);
         let members = if replica_set.is_some() { self.members(&hello).await } else { vec![] };
-        let missing_indexes = self.missing_indexes().await?;
         let mut problems = vec![];
+        if let Some(lacking) = lacking {
+            // The rest cannot be asked, or says less.
+            problems.push(lacking);
+            return Ok(MongoDescription {
+                version,
+                database: self.database.name().to_owned(),
+                replica_set,
+                members,
+                missing_indexes: vec![],
+                users_len: 0,
+                messages_len: 0,
+                problems,
+            });
+        }
+        let missing_indexes = self.missing_indexes().await?;
         if !is_suitable(&hello) {
             problems.push(STANDALONE.into());
         }
@@ -95,6 +110,19 @@ impl MongoStore {
         within(self.read_deadline, found).await
     }
 
+    /// What the account may not do that is needed, with what to do; `None` when it may, when there are no accounts, and when
+    /// the server does not tell.
+    async fn lacking(&self) -> Option<String> {
+        let status = match self.command(doc! { "connectionStatus": 1, "showPrivileges": true }).await {
+            Ok(status) => status,
+            Err(error) => {
+                tracing::debug!(%error, "the account's privileges are not told");
+                return None;
+            }
+        };
+        lacking(status.get_document("authInfo").ok()?, self.database.name())
+    }
+
     pub(super) async fn require_replica_set(&self) -> Result<(), MongoError> {
         let hello = self.command(doc! { "hello": 1 }).await?;
         if is_suitable(&hello) { Ok(()) } else { Err(MongoError::Unsuitable(STANDALONE.into())) }
@@ -125,6 +153,42 @@ impl MongoStore {
     }
 }
 
+/// What this store does, in MongoDB's words.
+const ACTIONS: [&str; 6] = ["find", "insert", "update", "remove", "createIndex", "listIndexes"];
+
+/// `info`: the answer's `authInfo`.
+fn lacking(info: &Document, database: &str) -> Option<String> {
+    let list = |name: &str| info.get_array(name).into_iter().flatten().filter_map(|one| one.as_document());
+    // Nobody needs to be anybody where accounts are not asked for.
+    list("authenticatedUsers").next()?;
+    let may = |collection: &str, action: &str| {
+        list("authenticatedUserPrivileges").any(|privilege| {
+            let actions = privilege.get_array("actions").into_iter().flatten();
+            actions.filter_map(|one| one.as_str()).any(|one| one == action || one == "anyAction")
+                && privilege.get_document("resource").is_ok_and(|it| covers(it, database, collection))
+        })
+    };
+    let lacks = |collection: &&str| {
+        let actions: Vec<_> = ACTIONS.into_iter().filter(|action| !may(collection, action)).collect();
+        (!actions.is_empty()).then(|| format!("{} on {collection}", actions.join(", ")))
+    };
+    let collections = [names::USERS, names::MESSAGES, names::PROGRESS, names::SESSIONS, names::GROUPS];
+    let lacking: Vec<String> = collections.iter().filter_map(lacks).collect();
+    (!lacking.is_empty()).then(|| {
+        format!(
+            "The account may not {}. Give it the role readWrite: db.grantRolesToUser(\"<user>\", [{{ role: \"readWrite\", \
+             db: \"{database}\" }}])",
+            lacking.join("; ")
+        )
+    })
+}
+
+/// Whether what is granted on `resource` holds for the collection; empty names stand for all.
+fn covers(resource: &Document, database: &str, collection: &str) -> bool {
+    let is = |field: &str, name: &str| resource.get_str(field).is_ok_and(|it| it.is_empty() || it == name);
+    resource.get_bool("anyResource").unwrap_or(false) || (is("db", database) && is("collection", collection))
+}
+
 /// A replica set, or a sharded cluster of them.
 fn is_suitable(hello: &Document) -> bool {
     hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
@@ -133,6 +197,38 @@ fn is_suitable(hello: &Document) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn account(privileges: &[Document]) -> Document {
+        doc! { "authenticatedUsers": [{ "user": "sockeye", "db": "admin" }], "authenticatedUserPrivileges": privileges }
+    }
+
+    fn on(db: &str, collection: &str, actions: &[&str]) -> Document {
+        doc! { "resource": { "db": db, "collection": collection }, "actions": actions }
+    }
+
+    #[test]
+    fn an_account_may_do_all_that_is_needed_or_it_is_said_what_it_lacks() {
+        let some = ["find", "listIndexes"];
+        assert_eq!(lacking(&doc! { "authenticatedUsers": [] }, "chat"), None, "no accounts");
+        for enough in [
+            on("chat", "", &ACTIONS),
+            on("", "", &ACTIONS),
+            doc! { "resource": { "anyResource": true }, "actions": ["anyAction"] },
+        ] {
+            assert_eq!(lacking(&account(&[enough]), "chat"), None);
+        }
+        let reads = lacking(&account(&[on("chat", "", &some)]), "chat").unwrap();
+        assert!(
+            reads.contains("insert, update, remove, createIndex on messages") && reads.contains("readWrite")
+        );
+        assert!(!reads.contains("find"), "{reads}");
+        assert!(lacking(&account(&[on("other", "", &ACTIONS)]), "chat").unwrap().contains("find"));
+        let two = [on("chat", "", &some), on("chat", "users", &ACTIONS)];
+        let two = lacking(&account(&two), "chat").unwrap();
+        assert!(two.contains("messages") && !two.contains("on users"), "{two}");
+        let cluster = doc! { "resource": { "cluster": true }, "actions": ["serverStatus"] };
+        assert!(lacking(&account(&[cluster]), "chat").is_some());
+    }
 
     #[test]
     fn a_standalone_server_is_not_suitable() {
