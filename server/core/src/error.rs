@@ -20,6 +20,9 @@ pub enum ChatError {
     Conflict { code: &'static str, message: &'static str },
     #[error("too many requests")]
     TooMany { retry_after_ms: u64 },
+    /// More is asked at once than can be done. Nothing was done.
+    #[error("too much at once, try again in a moment")]
+    Busy { retry_after_ms: u64 },
     /// Something behind the chat does not answer. Nothing was accepted.
     #[error("{what} is not available, try again")]
     Unavailable {
@@ -54,6 +57,7 @@ impl ChatError {
             | Self::NotFound { code, .. }
             | Self::Conflict { code, .. } => code,
             Self::TooMany { .. } => "too_many_requests",
+            Self::Busy { .. } => "busy",
             Self::Unavailable { .. } => "unavailable",
         }
     }
@@ -63,7 +67,7 @@ impl ChatError {
             Self::Invalid { .. } | Self::Conflict { .. } => NextStep::Correct,
             Self::Unauthenticated { .. } => NextStep::SignIn,
             Self::Forbidden { .. } | Self::NotFound { .. } => NextStep::GiveUp,
-            Self::TooMany { .. } | Self::Unavailable { .. } => NextStep::Retry,
+            Self::TooMany { .. } | Self::Busy { .. } | Self::Unavailable { .. } => NextStep::Retry,
         }
     }
 }

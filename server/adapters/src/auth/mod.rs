@@ -2,6 +2,7 @@
 
 mod bcrypt;
 mod jwt;
+mod turns;
 
 pub use bcrypt::Bcrypt;
 pub use jwt::Jwt;

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::acquaintance::Acquaintance;
 use crate::{
     id::IdMint,
-    ports::{Blobs, Bus, Clock, Entropy, MessageLog, Passwords, Presence, Store, Tokens},
+    limits::Throttle,
+    ports::{Blobs, Bus, Clock, Entropy, Limiter, MessageLog, Passwords, Presence, Store, Tokens},
     time::Timestamp,
 };
 
@@ -14,6 +15,7 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     pub bus: Arc<dyn Bus>,
     pub presence: Arc<dyn Presence>,
+    pub limiter: Arc<dyn Limiter>,
     pub blobs: Arc<dyn Blobs>,
     pub passwords: Arc<dyn Passwords>,
     pub tokens: Arc<dyn Tokens>,
@@ -36,6 +38,21 @@ pub struct Bounds {
     pub resume_len_max: usize,
     /// Bytes of a client's own name for a message.
     pub client_id_bytes_max: usize,
+    /// Wrong passwords for one account, from one network.
+    pub guesses_from_network: Throttle,
+    /// Wrong passwords for one account, from all networks that nobody has logged in to it from.
+    pub guesses_from_strangers: Throttle,
+    /// Whether anybody may make an account.
+    pub sign_up_is_open: bool,
+    /// Whether a good log-in makes a new hash of the password when the one that is kept costs less than new ones.
+    pub renew_hashes: bool,
+}
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// A day without a failure forgets them; an account's own networks are known for a month.
+const fn throttle(name: &'static str, free_max: u32, wait_ms_max: u64) -> Throttle {
+    Throttle { name, free_max, wait_ms: 1_000, wait_ms_max, forget_ms: DAY_MS, know_ms: 30 * DAY_MS }
 }
 
 impl Default for Bounds {
@@ -47,6 +64,10 @@ impl Default for Bounds {
             people_len_max: 10_000,
             resume_len_max: 1_000,
             client_id_bytes_max: 128,
+            guesses_from_network: throttle("guesses_from_network", 10, 15 * 60 * 1000),
+            guesses_from_strangers: throttle("guesses_from_strangers", 100, 60 * 1000),
+            sign_up_is_open: true,
+            renew_hashes: false,
         }
     }
 }

@@ -5,6 +5,7 @@ mod authenticate;
 pub(crate) mod chat;
 mod connect;
 mod disconnect;
+mod guessing;
 pub(crate) mod list_people;
 pub(crate) mod log_in;
 mod log_out;

@@ -1,4 +1,14 @@
-use crate::{Chat, ChatError, SignedIn, id::UserId, media::Picture, ports::StoreError, user::User};
+// `core::net` has addresses and no sockets.
+use core::net::IpAddr;
+
+use crate::{
+    Chat, ChatError, SignedIn,
+    id::UserId,
+    limits::{AccountKey, client_of},
+    media::Picture,
+    ports::{Asker, StoreError},
+    user::User,
+};
 
 /// What somebody gives to get an account. Contracts have already checked it by their own rules.
 pub struct NewAccount {
@@ -13,11 +23,16 @@ pub struct NewAccount {
 const PASSWORD_BYTES_MAX: usize = 72;
 
 impl Chat {
-    /// Makes an account and a session for it.
+    /// Makes an account and a session for it. `from`: the client's address.
     ///
     /// # Errors
-    /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long`.
-    pub async fn sign_up(&self, account: NewAccount) -> Result<SignedIn, ChatError> {
+    /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long`; `Forbidden` with code `sign_up_off`;
+    /// `Busy` when too many passwords wait to be hashed.
+    pub async fn sign_up(&self, account: NewAccount, from: IpAddr) -> Result<SignedIn, ChatError> {
+        if !self.bounds.sign_up_is_open {
+            let message = "New accounts are not made here";
+            return Err(ChatError::Forbidden { code: "sign_up_off", message });
+        }
         let NewAccount { email, name, password, picture, bio } = account;
         if password.len() > PASSWORD_BYTES_MAX {
             let message = format!("Password must be at most {PASSWORD_BYTES_MAX} bytes");
@@ -28,7 +43,8 @@ impl Chat {
         if self.ports.store.user_by_email(&email).await?.is_some() {
             return Err(taken());
         }
-        let password_hash = self.ports.passwords.hash(&password).await?;
+        let asker = Asker { client: client_of(from), account: Some(AccountKey::of_email(&email)) };
+        let password_hash = self.ports.passwords.hash(&password, asker).await?;
         let now = self.now();
         let id = UserId(self.ids.mint(now));
         let user = User { id, email, name, password_hash, picture, bio, created_at: now, updated_at: now };

@@ -66,6 +66,9 @@ fn configuration(config: &Config, report: &mut Report) {
     };
     let mode = if config.production { "production" } else { "development" };
     report.ok(PART, format_args!("Sockeye {}, contract {contract}, {mode}.", env!("CARGO_PKG_VERSION")));
+    for warning in config.auth.secret_warnings(config.production, config.http.host.is_loopback()) {
+        report.warn(PART, warning);
+    }
     let unfit = [Role::Gateway, Role::Worker].map(|role| config.unfit_for(role));
     if config.kafka.is_none() {
         report.ok(PART, "One process: `sockeye` (the embedded log).");

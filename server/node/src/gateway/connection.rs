@@ -1,7 +1,7 @@
 //! One Socket.IO connection, from proof of identity to clean-up: one task owns it, so its events are handled, acknowledged
 //! and fanned out in the order they were sent (promise G3).
 
-use std::{any::Any, collections::VecDeque, sync::Arc, time::Duration};
+use std::{any::Any, collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -23,11 +23,15 @@ use super::{
     instruments::{Instruments, ending},
     outage::Outage,
     recovery::RecoveryKey,
+    users::{UserLimits, UserSocket},
     wire::{
         Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
     },
 };
-use crate::config::TrustQueryUser;
+use crate::{
+    audit::{Act, Outcome, Subject, record},
+    config::TrustQueryUser,
+};
 
 /// What connections work with.
 pub struct Connections {
@@ -43,6 +47,7 @@ pub struct Connections {
     /// Events held for a socket until it is proven.
     pub held_len_max: usize,
     pub events: Rule,
+    pub users: Arc<UserLimits>,
     pub instruments: Instruments,
     /// How long a client that takes nothing is waited for while it catches up.
     pub stall_after: Duration,
@@ -65,7 +70,10 @@ impl Application for Connections {
             (Ok(proven), _) => (proven.user, Some(proven)),
             // Proof may come with the upgrade; until then the socket is told nothing.
             (Err(Refused::NoProof), Claim::User(user)) if handshake.may_upgrade() => (user, None),
-            (Err(reason), _) => return Err(refusal(reason)),
+            (Err(reason), _) => {
+                audit_refused(handshake, reason.code());
+                return Err(refusal(reason));
+            }
         };
         // Before the CONNECT answer: what is accepted once the client has that, it gets. What comes before it is proven waits.
         let kept = |device| {
@@ -94,6 +102,7 @@ impl Application for Connections {
     async fn serve(&self, connection: Connection) {
         let Some(mut owner) = Box::pin(self.owner(connection)).await else { return };
         let (user, outbox) = (owner.proven.user, owner.outbox.clone());
+        let address = owner.address;
         let presence_id = self.gateway.chat.new_device();
         let ended = match self.gateway.chat.connect(user, presence_id).await {
             Ok(()) => owner.run().await,
@@ -117,6 +126,10 @@ impl Application for Connections {
             }
             Err(over @ (Ended::SessionOver | Ended::Flooded)) => {
                 let flooded = matches!(over, Ended::Flooded);
+                if flooded {
+                    let subject = Subject { address: Some(address), user: Some(user), ..Subject::default() };
+                    record(Act::Limit, Outcome::Refused, ending::FLOOD, subject);
+                }
                 outbox.because(if flooded { ending::FLOOD } else { ending::LOG_IN_OVER });
                 outbox.disconnect(true);
             }
@@ -218,7 +231,7 @@ impl Connections {
     }
 
     fn refuse(&self, connection: &Connection, held: &mut VecDeque<Event>, reason: Refused) {
-        tracing::debug!(?reason, "socket refused");
+        audit_refused(&connection.handshake, reason.code());
         let error = ChatError::Unauthenticated { code: "not_proven", message: "Not signed in" };
         for ack in held.drain(..).filter_map(|event| event.ack) {
             // A client that is gone already needs no answer.
@@ -237,6 +250,12 @@ impl Connections {
         let mut held = VecDeque::new();
         let joined = connection.admission.kept.take();
         let proven = self.wait_for_proof(&mut connection, &mut held).await?;
+        let Some(place) = self.users.enter(proven.user) else {
+            audit_refused(&connection.handshake, ending::TOO_MANY_SOCKETS);
+            connection.outbox.because(ending::TOO_MANY_SOCKETS);
+            connection.outbox.disconnect(true);
+            return None;
+        };
         let admission = &connection.admission;
         let known = self.recovery.as_ref().zip(admission.pid.as_deref()).and_then(|(key, pid)| key.read(pid));
         let offset = admission.recovery_offset.as_deref().filter(|_| admission.recovered);
@@ -259,6 +278,8 @@ impl Connections {
             base_url: self.gateway.base_url(&connection.handshake.base_url),
             recovers: known.is_some(),
             missed_since: offset.and_then(|offset| offset.parse().ok()),
+            address: connection.handshake.peer_address,
+            place,
             events: Window::default(),
             refused_count: 0,
             outage: Outage::default(),
@@ -279,6 +300,9 @@ struct Owner<'a> {
     /// Whether the client was given a `pid`: then every event ends with its place in the log.
     recovers: bool,
     missed_since: Option<Cursor>,
+    address: IpAddr,
+    /// Among the sockets of its user.
+    place: UserSocket,
     events: Window,
     refused_count: u32,
     outage: Outage,
@@ -392,7 +416,11 @@ impl Owner<'_> {
     }
 
     fn take(&mut self) -> Decision {
-        let decision = self.events.take(&self.shared.events, self.shared.clock.now());
+        let now = self.shared.clock.now();
+        let decision = match self.events.take(&self.shared.events, now) {
+            Decision::Allowed => self.place.take(now),
+            refused @ Decision::Refused { .. } => refused,
+        };
         if decision == Decision::Allowed {
             self.refused_count = 0;
         } else {
@@ -464,6 +492,11 @@ impl Owner<'_> {
             self.proven.session.map_or(FAR_MS, |session| session.expires_at.millis_since(now).min(FAR_MS));
         Instant::now() + Duration::from_millis(left)
     }
+}
+
+fn audit_refused(handshake: &Handshake, reason: &'static str) {
+    let subject = Subject { address: Some(handshake.peer_address), ..Subject::default() };
+    record(Act::Socket, Outcome::Refused, reason, subject);
 }
 
 /// Why an event with such an argument is not handled.

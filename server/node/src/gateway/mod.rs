@@ -11,6 +11,8 @@ pub mod identity;
 pub mod instruments;
 pub mod outage;
 pub mod recovery;
+mod sign_in;
+pub mod users;
 pub mod wire;
 
 use std::sync::Arc;
@@ -18,7 +20,11 @@ use std::sync::Arc;
 use ::http::{HeaderMap, HeaderValue};
 use sockeye_core::{Chat, ChatError, SignedIn, session::Session, user::User};
 
-pub use self::http::{body::JsonObject, origin::BaseUrl, reply};
+pub use self::http::{
+    body::JsonObject,
+    origin::{BaseUrl, ClientAddress},
+    reply,
+};
 use self::{
     contract::Profile,
     http::{

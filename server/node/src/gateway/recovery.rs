@@ -15,7 +15,11 @@ use sockeye_core::{
 
 /// Makes and reads `pid`s.
 #[derive(Clone)]
-pub struct RecoveryKey([u8; 32]);
+pub struct RecoveryKey {
+    key: [u8; 32],
+    /// Of the secrets before this one: what they signed is read still.
+    previous: Vec<[u8; 32]>,
+}
 
 /// A device that says it was here before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +38,20 @@ impl RecoveryKey {
     pub fn derive(jwt_secret: &str) -> Self {
         let mut mac = new_mac(jwt_secret.as_bytes());
         mac.update(b"sockeye connection state recovery");
-        Self(mac.finalize().into_bytes().into())
+        Self { key: mac.finalize().into_bytes().into(), previous: vec![] }
+    }
+
+    /// Reads what was signed with one of these secrets too.
+    #[must_use]
+    pub fn with_previous(self, jwt_secrets: &[String]) -> Self {
+        Self { previous: jwt_secrets.iter().map(|secret| Self::derive(secret).key).collect(), ..self }
     }
 
     pub fn pid(&self, user: UserId, device: DeviceId) -> String {
         let mut bytes = [0; PID_LEN];
         bytes[..12].copy_from_slice(&device.0.0);
         bytes[12..24].copy_from_slice(&user.0.0);
-        let tag = self.mac(&bytes[..24]).finalize().into_bytes();
+        let tag = mac(&self.key, &bytes[..24]).finalize().into_bytes();
         bytes[24..].copy_from_slice(&tag[..TAG_LEN]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -49,7 +59,8 @@ impl RecoveryKey {
     /// Whose `pid` this is; `None` when it is not one of ours.
     pub fn read(&self, pid: &str) -> Option<(UserId, DeviceId)> {
         let bytes: [u8; PID_LEN] = URL_SAFE_NO_PAD.decode(pid).ok()?.try_into().ok()?;
-        self.mac(&bytes[..24]).verify_truncated_left(&bytes[24..]).ok()?;
+        let signed = |key| mac(key, &bytes[..24]).verify_truncated_left(&bytes[24..]).is_ok();
+        std::iter::once(&self.key).chain(&self.previous).find(|key| signed(key))?;
         let id = |range: std::ops::Range<usize>| {
             let mut id = [0; 12];
             id.copy_from_slice(&bytes[range]);
@@ -64,12 +75,12 @@ impl RecoveryKey {
         let offset = auth.get("offset")?.as_str()?.parse().ok()?;
         Some(Returning { user, device, offset })
     }
+}
 
-    fn mac(&self, data: &[u8]) -> Hmac<Sha256> {
-        let mut mac = new_mac(&self.0);
-        mac.update(data);
-        mac
-    }
+fn mac(key: &[u8; 32], data: &[u8]) -> Hmac<Sha256> {
+    let mut mac = new_mac(key);
+    mac.update(data);
+    mac
 }
 
 impl std::fmt::Debug for RecoveryKey {
@@ -100,6 +111,16 @@ mod tests {
         let auth = json!({ "pid": key.pid(user, device), "offset": "0:7", "token": "x" });
         let offset = "0:7".parse().unwrap();
         assert_eq!(key.returning(&auth), Some(Returning { user, device, offset }));
+    }
+
+    #[test]
+    fn a_device_is_recognised_also_after_the_secret_was_rotated() {
+        let (user, device) = ids();
+        let pid = RecoveryKey::derive("old").pid(user, device);
+        let rotated = RecoveryKey::derive("new").with_previous(&["older".to_owned(), "old".to_owned()]);
+        assert_eq!(rotated.read(&pid), Some((user, device)));
+        assert_eq!(RecoveryKey::derive("new").read(&rotated.pid(user, device)), Some((user, device)));
+        assert_eq!(RecoveryKey::derive("new").with_previous(&["older".to_owned()]).read(&pid), None);
     }
 
     #[test]

@@ -30,6 +30,9 @@ statements! {
     USER = concat!("SELECT ", user!(), " FROM users WHERE id = ?1");
     USER_BY_EMAIL = concat!("SELECT ", user!(), " FROM users WHERE email = ?1");
     SET_PICTURE = concat!("UPDATE users SET picture = ?2, updated_at = ?3 WHERE id = ?1 RETURNING ", user!());
+    REPLACE_PASSWORD_HASH = "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
+    OLDEST_PASSWORD_HASHES = "SELECT password_hash FROM users WHERE seq >= 0 ORDER BY seq LIMIT ?1";
+    NEWEST_PASSWORD_HASHES = "SELECT password_hash FROM users WHERE seq >= 0 ORDER BY seq DESC LIMIT ?1";
     SEQ_OF_USER = "SELECT seq FROM users WHERE id = ?1";
     PEOPLE = concat!(
         "SELECT ", user!(), " FROM users WHERE seq > ?1 AND id <> ?2 ORDER BY seq LIMIT ?3"
