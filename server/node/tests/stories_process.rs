@@ -115,6 +115,22 @@ async fn production_without_a_secret_refuses_to_start_and_names_the_setting() {
 }
 
 #[tokio::test]
+async fn a_weak_secret_of_an_existing_database_is_served_with_and_warned_of() {
+    let weak = "your-super-secret-jwt-key-change-in-production";
+    let settings = [("NODE_ENV", "production"), ("JWT_SECRET", weak)];
+    let refused = Server::prepared(&settings).run_to_end().await;
+    assert_eq!(refused.status.code(), Some(2), "{}", refused.said);
+    assert!(refused.said.contains("openssl rand -base64 32"), "it says what to do: {}", refused.said);
+    let server = Server::with(&[settings[0], settings[1], ("SOCKEYE_ALLOW_WEAK_SECRET", "on")]).await;
+    server.person("ann").await;
+    let doctor = server.command("doctor", &[]).await;
+    for said in [server.log(), doctor.said] {
+        assert!(said.contains("JWT_SECRET_PREVIOUS"), "how to rotate it: {said}");
+        assert!(!said.contains(weak), "and not what it is");
+    }
+}
+
+#[tokio::test]
 async fn production_with_a_secret_serves_and_never_logs_it() {
     let secret = "kT9v-2nQx7LmZpR4-w8Yc1HsBd5GjVf3Ea";
     let server =
