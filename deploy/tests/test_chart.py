@@ -130,6 +130,10 @@ class Chart(unittest.TestCase):
                 for entry in pod["containers"][0]["env"]
                 if "secretKeyRef" in entry.get("valueFrom", {})
             }
+            previous = referred.pop("JWT_SECRET_PREVIOUS")
+            self.assertEqual(
+                previous, {"name": "chat-secrets", "key": "JWT_SECRET_PREVIOUS", "optional": True}, kind
+            )
             self.assertEqual(set(referred), SECRET_NAMES, kind)
             for name, reference in referred.items():
                 self.assertEqual(reference, {"name": "chat-secrets", "key": name})
@@ -354,11 +358,12 @@ class Chart(unittest.TestCase):
         self.assertEqual(helm(*minimal).returncode, 0)
         for wrong in (
             "config.JWT_SECRET=x",
+            "config.JWT_SECRET_PREVIOUS=x",
             "contract=other",
             "kafka.brokers=nowhere",
             "kafka.brokers=",
             "secrets.jwtSecret=",
-            "secrets.jwtSecret=short",
+            "secrets.jwtSecret=31-bytes-are-too-few-for-a-key!",
             "secrets.mongodbUri=",
             "kafka.sasl=plain",
             "gateway.replicsa=3",

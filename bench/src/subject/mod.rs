@@ -19,7 +19,7 @@ use server::{Ready, Server};
 const MIGRATED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the server needs to let one address make and connect thousands of users, and to show all they wrote.
-const SOCKEYE_ENV: [(&str, &str); 10] = [
+const SOCKEYE_ENV: [(&str, &str); 13] = [
     ("SOCKEYE_CONTRACT", "direct-v1"),
     ("NODE_ENV", "development"),
     // Whatever else is set: readiness and the count of stored messages are read where clients are served.
@@ -28,7 +28,10 @@ const SOCKEYE_ENV: [(&str, &str); 10] = [
     ("JWT_EXPIRATION", "7d"),
     ("SOCKEYE_LIMIT_REQUESTS", "off"),
     ("SOCKEYE_LIMIT_SIGN_IN", "off"),
+    ("SOCKEYE_LIMIT_SIGN_UP", "off"),
     ("SOCKEYE_LIMIT_EVENTS", "off"),
+    ("SOCKEYE_LIMIT_USER_EVENTS", "off"),
+    ("SOCKEYE_LIMIT_SOCKETS_PER_USER", "1000000"),
     ("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", "1000000"),
     ("SOCKEYE_HISTORY_LEN_MAX", "1000000"),
 ];

@@ -43,6 +43,9 @@ ops: {{ $settings.SOCKEYE_OPS_PORT }}
 {{- define "sockeye.secretData" -}}
 {{- $s := .Values.secrets -}}
 JWT_SECRET: {{ required "secrets.jwtSecret (or secrets.existingSecret) is required: openssl rand -base64 32" $s.jwtSecret | quote }}
+{{- with $s.jwtSecretPrevious }}
+JWT_SECRET_PREVIOUS: {{ . | quote }}
+{{- end }}
 MONGODB_URI: {{ required "secrets.mongodbUri (or secrets.existingSecret) is required" $s.mongodbUri | quote }}
 REDIS_URL: {{ required "secrets.redisUrl (or secrets.existingSecret) is required" $s.redisUrl | quote }}
 {{- if .Values.kafka.sasl }}
@@ -58,6 +61,9 @@ KAFKA_PASSWORD: {{ required "kafka.sasl needs secrets.kafkaPassword" $s.kafkaPas
   valueFrom:
     secretKeyRef: { name: {{ $.secret }}, key: {{ . }} }
 {{- end }}
+- name: JWT_SECRET_PREVIOUS
+  valueFrom:
+    secretKeyRef: { name: {{ $.secret }}, key: JWT_SECRET_PREVIOUS, optional: true }
 - name: SOCKEYE_NODE_NAME
   valueFrom:
     fieldRef: { fieldPath: metadata.name }

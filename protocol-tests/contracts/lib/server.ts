@@ -15,7 +15,7 @@ export type Contract = "direct" | "direct-v1";
 export const PAGE_ORIGIN = "http://localhost:5173";
 
 /** Signs tokens in tests that need one the server did not issue (expired, of nobody, ...). */
-export const JWT_SECRET = "contract-tests-only-0123456789abcdef0123456789abcdef";
+export const JWT_SECRET = "Wq7tB3nXk9Lr2Vd8Hs5Jm1Yc6Pf4Gz0Ta-contracts";
 
 /** Names of settings that tests change, in one place. */
 export const SETTING = {
@@ -32,6 +32,9 @@ const COMMON: Record<string, string> = {
   [SETTING.signIn]: "off",
   SOCKEYE_LIMIT_REQUESTS: "off",
   SOCKEYE_LIMIT_EVENTS: "off",
+  SOCKEYE_LIMIT_USER_EVENTS: "off",
+  SOCKEYE_LIMIT_SIGN_UP: "off",
+  SOCKEYE_LIMIT_SOCKETS_PER_USER: "100000",
   SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS: "100000",
 };
 

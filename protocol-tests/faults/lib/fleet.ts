@@ -60,6 +60,9 @@ const COMMON = {
   JWT_SECRET,
   // No limit is met by accident: everybody comes from one address.
   SOCKEYE_LIMIT_SIGN_IN: "off",
+  SOCKEYE_LIMIT_SIGN_UP: "off",
+  SOCKEYE_LIMIT_USER_EVENTS: "off",
+  SOCKEYE_LIMIT_SOCKETS_PER_USER: "100000",
   SOCKEYE_LIMIT_REQUESTS: "off",
   SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS: "100000",
 };

@@ -50,7 +50,7 @@ fixture!(Bus, |_local| LocalBus::new(64));
 fixture!(Presence, |_local| LocalPresence::default());
 fixture!(Limiter, |_local| LocalLimiter::new(1_000));
 fixture!(Blobs, |local| DirectoryBlobs::open(local.0.path()).expect("open"));
-fixture!(Passwords, |local| Bcrypt::new(4, 2, 100, local.1.clone()).expect("start"));
+fixture!(Passwords, |local| Bcrypt::new(4, 2, 3_000, local.1.clone()).expect("start"));
 fixture!(Tokens, |local| Jwt::new(b"a secret", 3_600_000, "userId", local.1.clone()));
 
 mod log {

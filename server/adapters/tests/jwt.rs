@@ -42,6 +42,19 @@ fn a_token_of_the_backend_before_us_verifies_until_its_expiry() {
 }
 
 #[test]
+fn tokens_of_the_secret_before_are_good_and_none_is_signed_with_it() {
+    let rotated = || jwt(b"a new secret", "userId").with_previous([b"an older secret".as_slice(), SECRET]);
+    assert_eq!(rotated().verify(OLD, time(0)).unwrap().user, user_id(1));
+    assert_eq!(rotated().verify(OLD, Timestamp::from_millis(1_700_604_800_000)), Err(TokenError::Expired));
+    let (token, session) = rotated().issue(user_id(1), time(0)).unwrap();
+    assert_eq!(rotated().verify(&token, time(1)), Ok(session));
+    assert_eq!(jwt(b"a new secret", "userId").verify(&token, time(1)), Ok(session));
+    assert_eq!(jwt(SECRET, "userId").verify(&token, time(1)), Err(TokenError::Invalid));
+    let of_others = jwt(b"a new secret", "userId").with_previous([b"an older secret".as_slice()]);
+    assert_eq!(of_others.verify(OLD, time(0)), Err(TokenError::Invalid));
+}
+
+#[test]
 fn what_does_not_prove_a_user_is_invalid() {
     for (claim, token) in [("id", OLD), ("userId", OTHER_CLAIM), ("iat", OLD)] {
         assert_eq!(jwt(SECRET, claim).verify(token, time(0)), Err(TokenError::NoUser), "{claim} {token}");

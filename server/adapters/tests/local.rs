@@ -17,7 +17,8 @@ use sockeye_core::{
     conversation::ConversationId,
     media::{Image, ImageKind, MediaId},
     ports::{
-        Blobs, Conversations, LogConsumer, LogError, MessageLog, Messages, PasswordError, Passwords, Sessions,
+        Asker, Blobs, Conversations, LogConsumer, LogError, MessageLog, Messages, PasswordError, Passwords,
+        Sessions,
     },
     position::{Cursor, Position},
     session::SessionId,
@@ -280,19 +281,71 @@ async fn a_store_that_failed_works_again() {
     assert_eq!(store.inbox(user_id(2), &Cursor::default(), 9).await.unwrap().len(), 1);
 }
 
+/// A client with an address of its own.
+fn asker(client: [u8; 4]) -> Asker {
+    Asker { client: client.into(), account: None }
+}
+
 #[tokio::test]
 async fn passwords_over_the_bound_are_refused() {
-    let passwords = Arc::new(Bcrypt::new(10, 1, 2, Arc::new(Counting::default())).unwrap());
+    let passwords = Arc::new(Bcrypt::new(10, 1, 1, Arc::new(Counting::default())).unwrap());
     let mut checks = JoinSet::new();
     for _ in 0..40 {
         let passwords = Arc::clone(&passwords);
-        checks.spawn(async move { passwords.verify("password", None).await });
+        checks.spawn(async move { passwords.verify("password", None, asker([192, 0, 2, 1])).await });
     }
     let answers = checks.join_all().await;
     assert!(answers.iter().any(|answer| matches!(answer, Ok(false))));
-    assert!(answers.iter().any(|answer| matches!(answer, Err(PasswordError::Busy))));
+    assert!(answers.iter().any(|answer| matches!(answer, Err(PasswordError::Busy { retry_after_ms: 1 }))));
     assert!(Bcrypt::new(3, 1, 1, Arc::new(Counting::default())).is_err());
     assert!(Bcrypt::new(18, 1, 1, Arc::new(Counting::default())).is_err());
+}
+
+/// Guessers who come back with the next guess as soon as the last was answered or refused.
+#[tokio::test]
+async fn somebody_who_logs_in_among_250_guessers_gets_a_turn_before_any_of_them_gets_another_two() {
+    let passwords = Arc::new(Bcrypt::new(4, 1, 20, Arc::new(Counting::default())).unwrap());
+    let served = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut guessers = JoinSet::new();
+    for n in 0..250u8 {
+        let (passwords, served) = (Arc::clone(&passwords), Arc::clone(&served));
+        guessers.spawn(async move {
+            loop {
+                match passwords.verify("a guess", None, asker([203, 0, 113, n])).await {
+                    Ok(_) => _ = served.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        });
+    }
+    // Until all have had their turn: from then on whoever is new is before them.
+    while served.load(std::sync::atomic::Ordering::Relaxed) < 600 {
+        tokio::task::yield_now().await;
+    }
+    for n in 0..20 {
+        let before = served.load(std::sync::atomic::Ordering::Relaxed);
+        passwords.verify("password", None, asker([198, 51, 100, n])).await.expect("a turn");
+        let meanwhile = served.load(std::sync::atomic::Ordering::Relaxed) - before;
+        assert!(meanwhile <= 3, "{meanwhile} guesses were served first");
+    }
+    guessers.shutdown().await;
+}
+
+#[tokio::test]
+async fn hashes_of_less_cost_are_outdated_and_costlier_ones_are_not() {
+    let of_cost = |cost| Bcrypt::new(cost, 1, 1_000, Arc::new(Counting::default())).unwrap();
+    let (cheap, costly) = (of_cost(4), of_cost(5));
+    let hash = cheap.hash("password", asker([192, 0, 2, 1])).await.unwrap();
+    assert!(costly.is_outdated(&hash) && !cheap.is_outdated(&hash));
+    let renewed = costly.hash("password", asker([192, 0, 2, 1])).await.unwrap();
+    assert!(!costly.is_outdated(&renewed) && !cheap.is_outdated(&renewed), "no hash is made weaker");
+    // Whatever they take: the answers are right.
+    costly.level_with(&["$2a$06$4ib164.bS.6gDreatbCHiO2mz4mxXitm0cM5j.OQAe5QWujN8AjBG".to_owned()]);
+    for hash in [&hash, &renewed] {
+        assert!(costly.verify("password", Some(hash), asker([192, 0, 2, 1])).await.unwrap());
+        assert!(!costly.verify("another", Some(hash), asker([192, 0, 2, 1])).await.unwrap());
+    }
+    assert!(!costly.verify("password", None, asker([192, 0, 2, 1])).await.unwrap());
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ pub enum ChatError {
     /// What one user may bring in a day is used up.
     #[error("{message}")]
     Quota { code: &'static str, message: &'static str, retry_after_ms: u64 },
+    /// More is asked at once than can be done. Nothing was done.
+    #[error("too much at once, try again in a moment")]
+    Busy { retry_after_ms: u64 },
     /// Something behind the chat does not answer. Nothing was accepted.
     #[error("{what} is not available, try again")]
     Unavailable {
@@ -58,6 +61,7 @@ impl ChatError {
             | Self::Conflict { code, .. }
             | Self::Quota { code, .. } => code,
             Self::TooMany { .. } => "too_many_requests",
+            Self::Busy { .. } => "busy",
             Self::Unavailable { .. } => "unavailable",
         }
     }
@@ -67,7 +71,9 @@ impl ChatError {
             Self::Invalid { .. } | Self::Conflict { .. } => NextStep::Correct,
             Self::Unauthenticated { .. } => NextStep::SignIn,
             Self::Forbidden { .. } | Self::NotFound { .. } => NextStep::GiveUp,
-            Self::TooMany { .. } | Self::Quota { .. } | Self::Unavailable { .. } => NextStep::Retry,
+            Self::TooMany { .. } | Self::Quota { .. } | Self::Busy { .. } | Self::Unavailable { .. } => {
+                NextStep::Retry
+            }
         }
     }
 }

@@ -1,5 +1,14 @@
-//! Rates, as values.
+//! Rates, as values, and what they are counted for.
 
+mod account;
+mod network;
+mod throttle;
+
+pub use self::{
+    account::AccountKey,
+    network::{client_of, network_of},
+    throttle::{Attempt, Outcome, Throttle, Tries},
+};
 use crate::time::Timestamp;
 
 /// At most `events_max` per `window_ms`; over that, refused for `block_ms` (0: until the window is over).
@@ -47,6 +56,11 @@ impl Window {
         let window_ends = self.started_at.plus_millis(rule.window_ms);
         self.blocked_until = window_ends.max(now.plus_millis(rule.block_ms));
         Decision::Refused { retry_after_ms: self.blocked_until.millis_since(now) }
+    }
+
+    /// Whether everything is refused at `now`.
+    pub fn is_blocked(&self, now: Timestamp) -> bool {
+        now < self.blocked_until
     }
 
     /// Whether forgetting the window changes nothing.

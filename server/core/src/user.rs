@@ -94,6 +94,7 @@ mod tests {
             bio: "hello".into(),
             created_at: Timestamp::from_millis(1),
             updated_at: Timestamp::from_millis(2),
+            sessions_ended_through: None,
         };
         let hidden = Person::of(user.clone(), false);
         assert_eq!((hidden.email.as_str(), hidden.name.as_str(), hidden.bio.as_str()), ("", "A", "hello"));

@@ -41,6 +41,7 @@ use crate::{
         instruments::Instruments,
         recovery::RecoveryKey,
         session_check::SessionCheck,
+        users::UserLimits,
         wire::{Transports, Wire, WireConfig},
     },
     lifecycle::Lifecycle,
@@ -121,7 +122,7 @@ async fn serve(
     let secret = secret::read_or_make(config.auth.jwt_secret.as_deref(), data_dir, &*entropy)?;
     let company = Company::open(config, &*entropy)?;
     let user_claim = contract.profile().user_claim;
-    let ports = ports(config, storage, &company, &secret, user_claim, (clock.clone(), entropy))?;
+    let ports = ports(config, storage, &company, &secret, user_claim, (clock.clone(), entropy)).await?;
     let ports = ops::measured(ports);
     let health = Health::new(ports.log.clone(), ports.store.clone(), Some(ports.bus.clone()));
     let chat = Arc::new(Chat::new(ports.clone(), bounds(config)));
@@ -217,6 +218,10 @@ fn bounds(config: &Config) -> Bounds {
         answer_bytes_max: limits.answer_bytes_max,
         resume_len_max: limits.recovery_len_max,
         shows_emails: config.auth.show_emails,
+        guesses_from_network: limits.guesses.clone(),
+        guesses_from_strangers: limits.guesses_by_strangers.clone(),
+        sign_up_is_open: config.auth.sign_up,
+        renew_hashes: config.auth.rehash_passwords,
         ..Bounds::default()
     }
 }
@@ -238,6 +243,7 @@ fn gateway(
             clock,
             requests: rule(&config.limits.requests),
             sign_in: rule(&config.limits.sign_in),
+            sign_up: rule(&config.limits.sign_up),
         },
         bodies: Bodies::new(config.limits.body_bytes_max(), config.limits.bodies_bytes_max),
         public_url: config.http.public_url.clone(),
@@ -258,11 +264,15 @@ fn connections(
         contract,
         hub,
         clock,
-        recovery: config.wire.recovery.then(|| RecoveryKey::derive(secret)),
+        recovery: config
+            .wire
+            .recovery
+            .then(|| RecoveryKey::derive(secret).with_previous(&config.auth.jwt_secrets_previous)),
         trust: config.auth.trust_query_user,
         proof_timeout: Duration::from_millis(config.auth.proof_timeout_ms),
         held_len_max: HELD_LEN_MAX,
         events: config.limits.events.clone(),
+        users: UserLimits::new(config.limits.sockets_per_user_max, config.limits.user_events.clone()),
         stall_after: config.wire.write_stall_after,
     }
 }
@@ -296,6 +306,9 @@ fn wire_config(config: &Config, contract: &dyn Contract, trust: Arc<Trust>) -> W
 }
 
 fn warn_about(config: &Config) {
+    for warning in config.auth.secret_warnings(config.production, config.http.host.is_loopback()) {
+        tracing::warn!("{warning}");
+    }
     match config.auth.trust_query_user {
         TrustQueryUser::Off => {}
         TrustQueryUser::Loopback => tracing::warn!(

@@ -5,6 +5,7 @@ mod live;
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -54,6 +55,8 @@ pub const BASE_URL: &str = "http://chat.test:5000";
 
 /// Log-ins and sign-ups before the limit.
 pub const SIGN_INS_MAX: u32 = 10;
+/// Sign-ups before theirs.
+pub const SIGN_UPS_MAX: u32 = 5;
 
 /// One contract served, until it is dropped.
 pub struct TestChat {
@@ -68,6 +71,10 @@ pub struct TestChat {
 
 impl TestChat {
     pub async fn serving(contract: &dyn Contract) -> Self {
+        Self::bounded(contract, Bounds::default()).await
+    }
+
+    pub async fn bounded(contract: &dyn Contract, bounds: Bounds) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         let clock = Arc::new(TestClock(AtomicU64::new(1_700_000_000_000)));
         let mut ports = ports(data.path(), clock.clone(), &contract.profile());
@@ -76,13 +83,14 @@ impl TestChat {
         let storing = tokio::spawn(store(ports.clone()));
         let rule = |name, events_max| Arc::new(Rule { name, events_max, window_ms: 86_400_000, block_ms: 0 });
         let limits = AddressLimits {
-            limiter: Arc::new(LocalLimiter::new(100)),
+            limiter: ports.limiter.clone(),
             clock: clock.clone(),
             requests: rule("requests", u32::MAX),
             sign_in: rule("sign-in", SIGN_INS_MAX),
+            sign_up: rule("sign-up", SIGN_UPS_MAX),
         };
         let gateway = Gateway {
-            chat: Arc::new(Chat::new(ports.clone(), Bounds::default())),
+            chat: Arc::new(Chat::new(ports.clone(), bounds)),
             profile: Arc::new(contract.profile()),
             cookies: CookieRules { secure: false, same_site: SameSite::Strict },
             limits,
@@ -94,7 +102,12 @@ impl TestChat {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { routes: self.routes.clone(), cookie: None }
+        self.browser_at([127, 0, 0, 1].into())
+    }
+
+    /// A browser with an address of its own.
+    pub fn browser_at(&self, address: IpAddr) -> Browser {
+        Browser { routes: self.routes.clone(), address, cookie: None }
     }
 }
 
@@ -107,6 +120,7 @@ impl Drop for TestChat {
 /// A page's side of REST: keeps the one cookie there is.
 pub struct Browser {
     routes: Router,
+    address: IpAddr,
     pub cookie: Option<String>,
 }
 
@@ -137,7 +151,7 @@ impl Browser {
             .uri(path)
             .header(header::HOST, "chat.test:5000")
             .header(header::CONTENT_TYPE, "application/json")
-            .extension(ClientAddress([127, 0, 0, 1].into()));
+            .extension(ClientAddress(self.address));
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, cookie);
         }
@@ -208,10 +222,10 @@ fn ports(dir: &std::path::Path, clock: Arc<dyn Clock>, profile: &Profile) -> Por
         store: Arc::new(store.expect("a store in a fresh directory")),
         bus: Arc::new(LocalBus::new(1000)),
         presence: Arc::new(LocalPresence::default()),
-        blobs: Arc::new(DirectoryBlobs::open(dir).expect("a folder in a fresh directory")),
-        passwords: Arc::new(Bcrypt::new(4, 1, 100, entropy.clone()).expect("a small cost")),
-        tokens: Arc::new(Jwt::new(b"a secret of the tests", week_ms, profile.user_claim, entropy.clone())),
         limiter: Arc::new(LocalLimiter::new(100)),
+        blobs: Arc::new(DirectoryBlobs::open(dir).expect("a folder in a fresh directory")),
+        passwords: Arc::new(Bcrypt::new(4, 1, 3_000, entropy.clone()).expect("a small cost")),
+        tokens: Arc::new(Jwt::new(b"a secret of the tests", week_ms, profile.user_claim, entropy.clone())),
         clock,
         entropy,
     }

@@ -281,6 +281,29 @@ async fn an_eager_client_is_told_to_slow_down_and_lives() {
 }
 
 #[tokio::test]
+async fn a_user_has_one_rate_over_all_sockets_of_theirs() {
+    let server = Server::with(&[("SOCKEYE_LIMIT_USER_EVENTS", "10/1h")]).await;
+    // Every gateway has the rate for itself.
+    let (ann, bob) = (server.person("ann").await.at(server.address), server.person("bob").await);
+    let (mut phone, mut laptop) = (ann.connect().await, ann.connect().await);
+    let message = |n: u32| json!({ "to": bob.id, "text": n.to_string() });
+    let mut codes = Vec::new();
+    for n in 0..10 {
+        for client in [&mut phone, &mut laptop] {
+            let ack = client.emit_ack("sendMessage", &[message(n)]).await;
+            codes.push(ack[0]["code"].as_str().unwrap_or("ok").to_owned());
+        }
+    }
+    assert!(codes[..10].iter().all(|code| code == "ok"), "{codes:?}");
+    assert!(codes[10..].iter().all(|code| code == "too_many_requests"), "{codes:?}");
+    let mut other = bob.at(server.address).connect().await;
+    assert_eq!(
+        other.emit_ack("sendMessage", &[json!({ "to": ann.id, "text": "x" })]).await[0]["status"],
+        "ok"
+    );
+}
+
+#[tokio::test]
 async fn one_address_holds_a_bounded_number_of_connections() {
     let server = Server::with(&[("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", "20")]).await;
     // Every gateway has the bound for itself.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Contract, PNG, Person, Server, Shape};
+use common::{Contract, PNG, Person, Server, Shape, embedded_only};
 use serde_json::json;
 
 const BOTH: [&str; 2] = ["direct", "direct-v1"];
@@ -126,4 +126,59 @@ async fn everybody_sees_everybody_else() {
             assert_eq!(seen, others);
         }
     }
+}
+
+#[tokio::test]
+async fn after_the_secret_was_changed_everybody_is_logged_in_and_recovers() {
+    let mut server = server("direct-v1").await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let old = server.jwt_secret();
+    let mut page = bob.connect().await;
+    ann.send(&bob, "before").await;
+    assert_eq!(page.texts_until("before").await, ["before"]);
+    let set = |server: &mut Server, name, value: Option<&str>| {
+        server.nodes.iter_mut().for_each(|node| node.set(name, value));
+    };
+    page.cut();
+    set(&mut server, "JWT_SECRET", Some("Vb3-Hq8Zr2Tn6Kc9Xw1Ys5Lf7Dm4Gp0Je-Ua"));
+    set(&mut server, "JWT_SECRET_PREVIOUS", Some(&old));
+    server.restart().await;
+    ann.get(&me(&ann)).await.expect(200);
+    let new = ann.log_in().await;
+    ann.send(&bob, "meanwhile").await;
+    page.reconnect().await.expect("let in again");
+    assert!(page.recovered, "the `pid` of before is known");
+    assert_eq!(page.texts_until("meanwhile").await, ["meanwhile"]);
+
+    set(&mut server, "JWT_SECRET_PREVIOUS", None);
+    server.restart().await;
+    ann.get(&me(&ann)).await.expect(401);
+    new.get(&me(&new)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_log_in_renews_a_hash_that_costs_less_than_new_ones_when_it_should() {
+    if embedded_only("it looks into the embedded store's file") {
+        return;
+    }
+    let mut server = server("direct-v1").await;
+    let (ann, bob) = (server.person("ann").await, server.person("bob").await);
+    let costs = |server: &Server| {
+        let read = |file| std::fs::read(server.data_dir().join(file)).unwrap_or_default();
+        let bytes = [read("store.db"), read("store.db-wal")].concat();
+        ["$2b$04$", "$2b$05$"].map(|cost| bytes.windows(cost.len()).any(|window| window == cost.as_bytes()))
+    };
+    let set = |server: &mut Server, name, value| {
+        server.nodes.iter_mut().for_each(|node| node.set(name, Some(value)));
+    };
+    set(&mut server, "SALT_ROUNDS", "5");
+    server.restart().await;
+    ann.log_in().await;
+    assert_eq!(costs(&server), [true, false], "not unasked");
+    set(&mut server, "SOCKEYE_REHASH_PASSWORDS", "on");
+    server.restart().await;
+    ann.log_in().await;
+    assert_eq!(costs(&server), [true, true]);
+    ann.log_in().await;
+    bob.log_in().await;
 }

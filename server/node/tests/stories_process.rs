@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Server, Transport, embedded_only, eventually, soon};
+use common::{Person, Server, Transport, embedded_only, eventually, soon};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn sigterm_closes_every_connection_and_ends_with_success() {
@@ -114,8 +115,24 @@ async fn production_without_a_secret_refuses_to_start_and_names_the_setting() {
 }
 
 #[tokio::test]
+async fn a_weak_secret_of_an_existing_database_is_served_with_and_warned_of() {
+    let weak = "your-super-secret-jwt-key-change-in-production";
+    let settings = [("NODE_ENV", "production"), ("JWT_SECRET", weak)];
+    let refused = Server::prepared(&settings).run_to_end().await;
+    assert_eq!(refused.status.code(), Some(2), "{}", refused.said);
+    assert!(refused.said.contains("openssl rand -base64 32"), "it says what to do: {}", refused.said);
+    let server = Server::with(&[settings[0], settings[1], ("SOCKEYE_ALLOW_WEAK_SECRET", "on")]).await;
+    server.person("ann").await;
+    let doctor = server.command("doctor", &[]).await;
+    for said in [server.log(), doctor.said] {
+        assert!(said.contains("JWT_SECRET_PREVIOUS"), "how to rotate it: {said}");
+        assert!(!said.contains(weak), "and not what it is");
+    }
+}
+
+#[tokio::test]
 async fn production_with_a_secret_serves_and_never_logs_it() {
-    let secret = "kT9v-2nQx7LmZpR4-and-more";
+    let secret = "kT9v-2nQx7LmZpR4-w8Yc1HsBd5GjVf3Ea";
     let server =
         Server::with(&[("NODE_ENV", "production"), ("JWT_SECRET", secret), ("SOCKEYE_LOG", "trace")]).await;
     let (ann, bob) = (server.person("ann").await, server.person("bob").await);
@@ -133,7 +150,7 @@ async fn production_with_a_secret_serves_and_never_logs_it() {
 
 #[tokio::test]
 async fn claims_are_not_believed_in_production_unless_spelled_out() {
-    let production = [("NODE_ENV", "production"), ("JWT_SECRET", "kT9v-2nQx7LmZpR4-and-more")];
+    let production = [("NODE_ENV", "production"), ("JWT_SECRET", "kT9v-2nQx7LmZpR4-w8Yc1HsBd5GjVf3Ea")];
     let with = |trust| [production[0], production[1], ("SOCKEYE_TRUST_QUERY_USER", trust)];
     let exit = Server::prepared(&with("loopback")).run_to_end().await;
     assert_eq!(exit.status.code(), Some(2));
@@ -177,4 +194,71 @@ async fn a_draining_server_is_not_ready_and_lets_nobody_in() {
     assert!(ann.dial().connect().await.is_err());
     let exit = soon("the end", server.end()).await;
     assert!(exit.status.success(), "{exit:?}");
+}
+
+/// The audit lines of an act, as outcome and reason.
+fn audited(server: &Server, act: &str) -> Vec<(String, String)> {
+    let lines = server.log();
+    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let audit = lines.filter(|line| line["target"] == "sockeye::audit");
+    audit
+        .map(|line| if line["fields"].is_object() { line["fields"].clone() } else { line })
+        .filter(|line| line["act"] == act)
+        .map(|line| {
+            let text = |field| line[field].as_str().unwrap_or_default().to_owned();
+            assert!(!text("address").is_empty(), "{line}");
+            (text("outcome"), text("reason"))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_decision_about_who_may_do_what_is_on_record_without_secrets() {
+    let server = Server::with(&[
+        ("SOCKEYE_LOG", "warn,sockeye::audit=info"),
+        ("SOCKEYE_LIMIT_SIGN_UP", "1/1h"),
+        ("SOCKEYE_LIMIT_GUESSES", "2/1h/1h"),
+        ("SOCKEYE_LIMIT_EVENTS", "2/1h"),
+        ("SOCKEYE_LIMIT_SOCKETS_PER_USER", "1"),
+    ])
+    .await;
+    let ann = server.person("ann").await;
+    let nobody = Person::nobody(&server);
+    let another = json!({ "full_name": "x", "email": "bob@example.org", "password": "another password" });
+    nobody.post(&ann.contract.auth("signup"), another).await.expect(429);
+    let mut flooding = ann.connect().await;
+    let guess = json!({ "email": ann.email, "password": "a wrong guess" });
+    for status in [400, 400, 429] {
+        nobody.post(&ann.contract.auth("login"), guess.clone()).await.expect(status);
+    }
+    assert!(server.dial().auth("token", "not a token").connect().await.is_err());
+    let mut second = ann.dial().connect().await.expect("a CONNECT answer");
+    second.ended().await;
+    for _ in 0..2 + 2 * 10 + 1 {
+        flooding.ask("sendMessage", &[json!({})]);
+    }
+    flooding.ended().await;
+    ann.log_out().await;
+
+    let pair = |outcome: &str, reason: &str| (outcome.to_owned(), reason.to_owned());
+    let (allowed, refused) = (pair("allowed", ""), |reason| pair("refused", reason));
+    soon("the lines are written", async {
+        while audited(&server, "log_out").is_empty() || audited(&server, "limit").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(audited(&server, "sign_up"), [allowed.clone(), refused("too_many_requests")]);
+    assert_eq!(
+        audited(&server, "log_in"),
+        [refused("bad_credentials"), refused("bad_credentials"), refused("too_many_requests")]
+    );
+    assert_eq!(audited(&server, "socket"), [refused("bad_proof"), refused("too_many_sockets")]);
+    assert_eq!(audited(&server, "limit"), [refused("flood")]);
+    assert_eq!(audited(&server, "log_out"), [allowed]);
+    let log = server.log();
+    for secret in [&ann.token, &ann.password, "a wrong guess", &ann.email, "bob@example.org", "not a token"] {
+        assert!(!log.contains(secret), "the log tells {secret:?}");
+    }
+    assert!(log.contains(&ann.id), "it tells who");
 }

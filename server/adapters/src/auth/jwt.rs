@@ -16,6 +16,8 @@ const TOKEN_BYTES_MAX: usize = 8_192;
 pub struct Jwt {
     encoding: EncodingKey,
     decoding: DecodingKey,
+    /// Of the secrets before this one.
+    previous: Vec<DecodingKey>,
     validation: Validation,
     lifetime_s: u64,
     user_claim: String,
@@ -42,11 +44,25 @@ impl Jwt {
         Self {
             encoding: EncodingKey::from_secret(secret),
             decoding: DecodingKey::from_secret(secret),
+            previous: vec![],
             validation,
             lifetime_s: lifetime_ms.div_ceil(1000),
             user_claim: user_claim.into(),
             entropy,
         }
+    }
+
+    /// Tokens signed with one of these secrets are as good as those signed with ours, so that ours can be changed.
+    #[must_use]
+    pub fn with_previous<'a>(self, secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self { previous: secrets.into_iter().map(DecodingKey::from_secret).collect(), ..self }
+    }
+
+    /// `None`: signed with none of the secrets, or damaged.
+    fn claims(&self, token: &str) -> Option<Map<String, Value>> {
+        let mut keys = std::iter::once(&self.decoding).chain(&self.previous);
+        keys.find_map(|key| decode::<Map<String, Value>>(token, key, &self.validation).ok())
+            .map(|token| token.claims)
     }
 }
 
@@ -74,8 +90,7 @@ impl Tokens for Jwt {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Invalid);
         }
-        let token_data = decode::<Map<String, Value>>(token, &self.decoding, &self.validation);
-        let claims = token_data.map_err(|_| TokenError::Invalid)?.claims;
+        let claims = self.claims(token).ok_or(TokenError::Invalid)?;
         let user = claims.get(&self.user_claim).and_then(Value::as_str).ok_or(TokenError::NoUser)?;
         let user = user.parse().map_err(|_| TokenError::Invalid)?;
         let expires_at = claims.get("exp").and_then(Value::as_u64).map(seconds).ok_or(TokenError::Invalid)?;

@@ -3,6 +3,7 @@
 mod bcrypt;
 mod hs256;
 mod jwt;
+mod turns;
 
 pub use bcrypt::Bcrypt;
 pub use jwt::Jwt;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sockeye_core::{
-    limits::{Decision, Rule},
+    limits::{Attempt, Decision, Outcome, Rule, Throttle},
     ports::Limiter,
 };
 use tokio::task::JoinSet;
@@ -24,6 +24,12 @@ macro_rules! limiter_suite {
                 rules_do_not_meet,
                 many_pass_together_or_not_at_all,
                 concurrent_events_are_all_counted,
+                failures_make_the_next_try_wait,
+                a_good_try_forgets_failures_and_is_known,
+                a_void_try_is_not_counted,
+                tries_of_different_keys_and_rules_do_not_meet,
+                failures_are_forgotten,
+                concurrent_tries_are_all_counted,
             ]
         );
     };
@@ -93,5 +99,101 @@ pub async fn concurrent_events_are_all_counted(fixture: &impl Fixture<AnyLimiter
         events.spawn(async move { limiter.take(&rule, "key", time(0)).await.expect("take") });
     }
     let allowed = events.join_all().await.into_iter().filter(|decision| *decision == Decision::Allowed);
+    assert_eq!(allowed.count(), 25);
+}
+
+const THROTTLE: Throttle = Throttle {
+    name: "conformance tries",
+    free_max: 2,
+    wait_ms: 1_000,
+    wait_ms_max: 5_000,
+    forget_ms: 60_000,
+    know_ms: 300_000,
+};
+
+async fn attempt(limiter: &AnyLimiter, rule: &Throttle, key: &str, ms: u64) -> Attempt {
+    limiter.attempt(rule, key, time(ms)).await.expect("attempt")
+}
+
+async fn settle(limiter: &AnyLimiter, key: &str, outcome: Outcome, ms: u64) {
+    limiter.settle(&THROTTLE, key, outcome, time(ms)).await.expect("settle");
+}
+
+fn allowed(known: bool) -> Attempt {
+    Attempt { decision: Decision::Allowed, known }
+}
+
+fn refused(retry_after_ms: u64, known: bool) -> Attempt {
+    Attempt { decision: Decision::Refused { retry_after_ms }, known }
+}
+
+pub async fn failures_make_the_next_try_wait(fixture: &impl Fixture<AnyLimiter>) {
+    let limiter = fixture.open().await;
+    let mut now = 0;
+    assert_eq!(attempt(&*limiter, &THROTTLE, "key", 0).await, allowed(false));
+    assert_eq!(attempt(&*limiter, &THROTTLE, "key", 0).await, allowed(false));
+    for wait in [1_000, 2_000, 4_000, 5_000, 5_000] {
+        assert_eq!(attempt(&*limiter, &THROTTLE, "key", now).await, refused(wait, false));
+        assert_eq!(attempt(&*limiter, &THROTTLE, "key", now + wait - 1).await, refused(1, false));
+        now += wait;
+        assert_eq!(attempt(&*limiter, &THROTTLE, "key", now).await, allowed(false));
+    }
+}
+
+pub async fn a_good_try_forgets_failures_and_is_known(fixture: &impl Fixture<AnyLimiter>) {
+    let limiter = fixture.open().await;
+    attempt(&*limiter, &THROTTLE, "key", 0).await;
+    attempt(&*limiter, &THROTTLE, "key", 0).await;
+    settle(&*limiter, "key", Outcome::Good, 10).await;
+    assert_eq!(attempt(&*limiter, &THROTTLE, "key", 20).await, allowed(true));
+    assert_eq!(attempt(&*limiter, &THROTTLE, "key", 20).await, allowed(true));
+    assert_eq!(attempt(&*limiter, &THROTTLE, "key", 20).await, refused(1_000, true));
+    assert_eq!(attempt(&*limiter, &THROTTLE, "key", 300_010).await, allowed(false), "known for a while");
+}
+
+pub async fn a_void_try_is_not_counted(fixture: &impl Fixture<AnyLimiter>) {
+    let limiter = fixture.open().await;
+    for _ in 0..10 {
+        assert_eq!(attempt(&*limiter, &THROTTLE, "key", 0).await, allowed(false));
+        settle(&*limiter, "key", Outcome::Void, 0).await;
+    }
+    settle(&*limiter, "other", Outcome::Void, 0).await;
+    assert_eq!(
+        attempt(&*limiter, &THROTTLE, "other", 0).await,
+        allowed(false),
+        "nothing is taken back twice"
+    );
+    assert_eq!(attempt(&*limiter, &THROTTLE, "other", 0).await, allowed(false));
+    assert_eq!(attempt(&*limiter, &THROTTLE, "other", 0).await, refused(1_000, false));
+}
+
+pub async fn tries_of_different_keys_and_rules_do_not_meet(fixture: &impl Fixture<AnyLimiter>) {
+    let limiter = fixture.open().await;
+    let one = Throttle { free_max: 1, ..THROTTLE };
+    let two = Throttle { name: "conformance other tries", ..one.clone() };
+    for (rule, key) in [(&one, "a"), (&one, "b"), (&two, "a"), (&one, "")] {
+        assert_eq!(attempt(&*limiter, rule, key, 0).await, allowed(false), "{key}");
+    }
+    assert_eq!(attempt(&*limiter, &one, "a", 0).await, refused(1_000, false));
+}
+
+pub async fn failures_are_forgotten(fixture: &impl Fixture<AnyLimiter>) {
+    let limiter = fixture.open().await;
+    for start in [0, 60_000] {
+        assert_eq!(attempt(&*limiter, &THROTTLE, "key", start).await, allowed(false));
+        assert_eq!(attempt(&*limiter, &THROTTLE, "key", start).await, allowed(false));
+        assert_eq!(attempt(&*limiter, &THROTTLE, "key", start).await, refused(1_000, false));
+    }
+}
+
+pub async fn concurrent_tries_are_all_counted(fixture: &impl Fixture<AnyLimiter>) {
+    let limiter = fixture.open().await;
+    let rule = Throttle { free_max: 25, ..THROTTLE };
+    let mut tries = JoinSet::new();
+    for _ in 0..100 {
+        let (limiter, rule) = (Arc::clone(&limiter), rule.clone());
+        tries.spawn(async move { attempt(&*limiter, &rule, "key", 0).await });
+    }
+    let allowed = tries.join_all().await.into_iter().filter(|attempt| attempt.decision == Decision::Allowed);
     assert_eq!(allowed.count(), 25);
 }

@@ -7,10 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{Script, ScriptInvocation};
+use redis::{FromRedisValue, Script, ScriptInvocation};
 use sha2::{Digest, Sha256};
 use sockeye_core::{
-    limits::{Decision, Rule},
+    limits::{Attempt, Decision, Outcome, Rule, Throttle},
     ports::{Limiter, LimiterError},
     time::Timestamp,
 };
@@ -41,6 +41,35 @@ redis.call('PEXPIRE', KEYS[1], math.max(started_at + window_ms, blocked_until) -
 return answer
 ";
 
+/// The same as `sockeye_core::limits::Tries::attempt`, and then as `settle` where ARGV[1] says so. Tries that are not there
+/// are such as never were.
+///
+/// KEYS: tries. ARGV: what is done (`attempt`, `good`, `void`), now, failures at most free, first wait ms, longest wait ms,
+/// forget ms, know ms, what to add to the time to live. Gives how long to wait (-1: not at all), and 1 for who is known.
+const TRY: &str = "
+local tries = redis.call('HMGET', KEYS[1], 'failures', 'last_at', 'open_at', 'known_until')
+local failures, last_at, open_at, known_until =
+  tonumber(tries[1]) or 0, tonumber(tries[2]) or 0, tonumber(tries[3]) or 0, tonumber(tries[4]) or 0
+local act, now, free_max, wait_ms, wait_ms_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local forget_ms, know_ms = tonumber(ARGV[6]), tonumber(ARGV[7])
+local known = now < known_until and 1 or 0
+if act == 'attempt' then
+  if now < open_at then return { open_at - now, known } end
+  if now - last_at >= forget_ms then failures = 0 end
+  failures, last_at, open_at = failures + 1, now, now
+  if failures >= free_max then open_at = now + math.min(wait_ms * 2 ^ math.min(failures - free_max, 60), wait_ms_max) end
+elseif act == 'good' then
+  failures, last_at, open_at, known_until = 0, 0, 0, now + know_ms
+else
+  failures = math.max(failures - 1, 0)
+end
+local idle_at = math.max(open_at, known_until)
+if failures > 0 then idle_at = math.max(idle_at, last_at + forget_ms) end
+redis.call('HSET', KEYS[1], 'failures', failures, 'last_at', last_at, 'open_at', open_at, 'known_until', known_until)
+redis.call('PEXPIRE', KEYS[1], math.max(idle_at - now, 0) + ARGV[8])
+return { -1, known }
+";
+
 #[derive(Debug, Clone)]
 pub struct RedisLimiterOptions {
     /// Without an answer within this, the node decides by itself ...
@@ -64,7 +93,8 @@ impl Default for RedisLimiterOptions {
 pub struct RedisLimiter {
     redis: Redis,
     options: RedisLimiterOptions,
-    script: Script,
+    take: Script,
+    tries: Script,
     local: LocalLimiter,
     alone_until: Mutex<Option<Instant>>,
 }
@@ -72,24 +102,47 @@ pub struct RedisLimiter {
 impl RedisLimiter {
     pub fn new(redis: Redis, options: RedisLimiterOptions) -> Self {
         let local = LocalLimiter::new(options.local_keys_max);
-        Self { redis, options, script: Script::new(TAKE), local, alone_until: Mutex::default() }
+        let (take, tries) = (Script::new(TAKE), Script::new(TRY));
+        Self { redis, options, take, tries, local, alone_until: Mutex::default() }
     }
 
     /// `None` when Redis does not answer.
     async fn take_shared(&self, rule: &Rule, key: &str, events: u32, now: Timestamp) -> Option<Decision> {
+        self.ask(&self.take(rule, key, events, now)).await.map(decision)
+    }
+
+    /// `None` when Redis does not answer.
+    async fn try_shared(&self, rule: &Throttle, key: &str, act: &str, now: Timestamp) -> Option<Attempt> {
+        let (wait_ms, known): (i64, i64) = self.ask(&self.tries(rule, key, act, now)).await?;
+        Some(Attempt { decision: decision(wait_ms), known: known == 1 })
+    }
+
+    fn take(&self, rule: &Rule, key: &str, events: u32, now: Timestamp) -> ScriptInvocation<'_> {
+        let mut call = self.take.prepare_invoke();
+        call.key(self.redis.key(&name(rule.name, key)));
+        call.arg(now.as_millis()).arg(rule.events_max).arg(rule.window_ms).arg(rule.block_ms);
+        call.arg(self.options.keep_for_ms).arg(events);
+        call
+    }
+
+    fn tries(&self, rule: &Throttle, key: &str, act: &str, now: Timestamp) -> ScriptInvocation<'_> {
+        let mut call = self.tries.prepare_invoke();
+        call.key(self.redis.key(&name(rule.name, key)));
+        call.arg(act).arg(now.as_millis()).arg(rule.free_max).arg(rule.wait_ms).arg(rule.wait_ms_max);
+        call.arg(rule.forget_ms).arg(rule.know_ms).arg(self.options.keep_for_ms);
+        call
+    }
+
+    async fn ask<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Option<T> {
         if self.alone_until().is_some_and(|until| Instant::now() < until) {
             return None;
         }
         let mut connection = self.redis.connection().ok()?;
-        let call = self.call(rule, key, events, now);
         let within = Duration::from_millis(self.options.answer_within_ms);
-        match timeout(within, call.invoke_async::<i64>(&mut connection)).await {
-            Ok(Ok(retry_after_ms)) => {
+        match timeout(within, call.invoke_async::<T>(&mut connection)).await {
+            Ok(Ok(answer)) => {
                 self.redis.refusals().heed(Use::Limits, &Ok(()));
-                Some(match u64::try_from(retry_after_ms) {
-                    Ok(retry_after_ms) => Decision::Refused { retry_after_ms },
-                    Err(_) => Decision::Allowed,
-                })
+                Some(answer)
             }
             failed => {
                 if let Ok(Err(error)) = &failed {
@@ -99,18 +152,11 @@ impl RedisLimiter {
                 self.redis.probe();
                 let alone_for = Duration::from_millis(self.options.alone_for_ms);
                 *self.alone_until() = Some(Instant::now() + alone_for);
+                let failed = failed.map(|answered| answered.err());
                 tracing::debug!(?failed, "limits are counted per node for a while");
                 None
             }
         }
-    }
-
-    fn call(&self, rule: &Rule, key: &str, events: u32, now: Timestamp) -> ScriptInvocation<'_> {
-        let mut call = self.script.prepare_invoke();
-        call.key(self.redis.key(&name(rule, key)));
-        call.arg(now.as_millis()).arg(rule.events_max).arg(rule.window_ms).arg(rule.block_ms);
-        call.arg(self.options.keep_for_ms).arg(events);
-        call
     }
 
     fn alone_until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
@@ -125,10 +171,21 @@ impl RedisLimiter {
 pub(crate) async fn try_out(redis: &Redis) -> Result<(), RedisError> {
     let limiter = RedisLimiter::new(redis.clone(), RedisLimiterOptions::default());
     let rule = Rule { name: "doctor", events_max: 1, window_ms: 1_000, block_ms: 0 };
-    let call = limiter.call(&rule, redis.node(), 1, Timestamp::from_millis(rule.window_ms));
+    let throttle = Throttle {
+        name: "doctor",
+        free_max: 1,
+        wait_ms: 1,
+        wait_ms_max: 1,
+        forget_ms: 1_000,
+        know_ms: 1_000,
+    };
+    let now = Timestamp::from_millis(rule.window_ms);
     let mut connection = redis.connection()?;
     let deadline = Duration::from_millis(redis.options().response_timeout_ms);
-    redis.within(deadline, call.invoke_async::<i64>(&mut connection)).await.map(drop)
+    let take = limiter.take(&rule, redis.node(), 1, now);
+    redis.within(deadline, take.invoke_async::<i64>(&mut connection)).await?;
+    let tried = limiter.tries(&throttle, redis.node(), "attempt", now);
+    redis.within(deadline, tried.invoke_async::<(i64, i64)>(&mut connection)).await.map(drop)
 }
 
 #[async_trait]
@@ -143,20 +200,59 @@ impl Limiter for RedisLimiter {
         if let Some(decision) = self.take_shared(rule, key, events, now).await {
             return Ok(decision);
         }
-        metrics::counter!("sockeye_limiter_fallbacks_total").increment(1);
+        fell_back();
         self.local.take_many(rule, key, events, now).await
+    }
+
+    async fn attempt(&self, rule: &Throttle, key: &str, now: Timestamp) -> Result<Attempt, LimiterError> {
+        if let Some(attempt) = self.try_shared(rule, key, "attempt", now).await {
+            return Ok(attempt);
+        }
+        fell_back();
+        self.local.attempt(rule, key, now).await
+    }
+
+    /// Where the try began elsewhere than it ends, because Redis came or went meanwhile, it stays counted there.
+    async fn settle(
+        &self,
+        rule: &Throttle,
+        key: &str,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), LimiterError> {
+        let act = match outcome {
+            Outcome::Good => "good",
+            Outcome::Void => "void",
+        };
+        if self.try_shared(rule, key, act, now).await.is_some() {
+            return Ok(());
+        }
+        fell_back();
+        self.local.settle(rule, key, outcome, now).await
     }
 }
 
-fn name(rule: &Rule, key: &str) -> String {
+fn fell_back() {
+    metrics::counter!("sockeye_limiter_fallbacks_total").increment(1);
+}
+
+/// `wait_ms`: as the scripts give it, negative when there is nothing to wait for.
+fn decision(wait_ms: i64) -> Decision {
+    match u64::try_from(wait_ms) {
+        Ok(retry_after_ms) => Decision::Refused { retry_after_ms },
+        Err(_) => Decision::Allowed,
+    }
+}
+
+fn name(rule: &str, key: &str) -> String {
     let mut hash = Sha256::new();
-    hash.update((rule.name.len() as u64).to_be_bytes());
-    hash.update(rule.name);
+    hash.update((rule.len() as u64).to_be_bytes());
+    hash.update(rule);
     hash.update(key);
     let digest: [u8; 32] = hash.finalize().into();
     let (half, _) = digest.split_at(16);
     let digits: String = half.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("limits:{}:{digits}", rule.name)
+    format!("limits:{rule}:{digits}")
 }
 
 impl fmt::Debug for RedisLimiter {

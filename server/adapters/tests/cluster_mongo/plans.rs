@@ -69,6 +69,8 @@ async fn call_everything(store: &MongoStore) {
     store.user(user_id(3)).await.unwrap();
     store.user_by_email(&user(3).email).await.unwrap();
     store.set_picture(user_id(3), &Picture::External("x:".into()), time(9)).await.unwrap();
+    assert!(store.replace_password_hash(user_id(3), &user(3).password_hash, "new").await.unwrap());
+    assert_eq!(store.some_password_hashes(10).await.unwrap().len(), 10);
     store.group(group_id(1)).await.unwrap();
     store.end_session(SessionId([1; 16]), time(u64::from(u32::MAX) * 1_000)).await.unwrap();
     store.session_ended(SessionId([1; 16])).await.unwrap();

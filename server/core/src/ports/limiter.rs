@@ -1,15 +1,18 @@
 use async_trait::async_trait;
 
 use crate::{
-    limits::{Decision, Rule},
+    limits::{Attempt, Decision, Outcome, Rule, Throttle},
     time::Timestamp,
 };
 
-/// Counts events per rule and key, as [`crate::limits::Window`] does.
+/// Counts events per rule and key, as [`crate::limits::Window`] does, and tries, as [`crate::limits::Tries`] does.
 ///
 /// * Keys of different rules do not meet.
-/// * The number of keys remembered is bounded; when it is reached, keys that are idle go first.
-/// * Counts may be forgotten at a restart, not otherwise while a window or block lasts (unless the bound forces it).
+/// * However many ask at once, all are counted, one after another.
+/// * The number of keys remembered is bounded; when it is reached, keys that are idle go first, then those that only say
+///   who is known, then counts, and last of all those that are refused now: a flood of other keys ends no block while it
+///   can be helped.
+/// * Counts may be forgotten at a restart, not otherwise while a window, block or wait lasts (unless the bound forces it).
 #[async_trait]
 pub trait Limiter: Send + Sync {
     async fn take(&self, rule: &Rule, key: &str, now: Timestamp) -> Result<Decision, LimiterError> {
@@ -24,6 +27,18 @@ pub trait Limiter: Send + Sync {
         events: u32,
         now: Timestamp,
     ) -> Result<Decision, LimiterError>;
+
+    /// Begins a try, which counts as a failure unless it is settled otherwise.
+    async fn attempt(&self, rule: &Throttle, key: &str, now: Timestamp) -> Result<Attempt, LimiterError>;
+
+    /// Ends a try that was allowed and did not fail.
+    async fn settle(
+        &self,
+        rule: &Throttle,
+        key: &str,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), LimiterError>;
 }
 
 /// The limiter failed; whether to let the event pass is the caller's decision.

@@ -16,7 +16,7 @@ pub use bus::{Bus, BusError, BusEvent, BusSubscription, Received};
 pub use clock::{Clock, Entropy};
 pub use limiter::{Limiter, LimiterError};
 pub use log::{Appended, Batch, LogConsumer, LogError, LogTail, MessageLog, Unreadable};
-pub use passwords::{PasswordError, Passwords};
+pub use passwords::{Asker, PasswordError, Passwords};
 pub use presence::{Presence, PresenceError};
 pub use store::{Conversations, Messages, Sessions, Store, StoreError, Users};
 pub use tokens::{TokenError, Tokens};

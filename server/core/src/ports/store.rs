@@ -42,6 +42,13 @@ pub trait Users: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<User>, StoreError>;
 
+    /// Puts `new` in place of the user's password hash if that is still `old`, and changes nothing else. Whether it did.
+    async fn replace_password_hash(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError>;
+
+    /// Password hashes of some accounts, at most `len_max`: half of them the oldest accounts', half the newest's (all, when
+    /// there are no more). In no order; one may be there twice.
+    async fn some_password_hashes(&self, len_max: usize) -> Result<Vec<String>, StoreError>;
+
     /// Everybody but `except`, in order of their ids (which rise with time: the order in which they signed up), from after `after` on.
     async fn people_within(
         &self,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::acquaintance::Acquaintance;
 use crate::{
     id::IdMint,
+    limits::Throttle,
     media::ImageBounds,
     ports::{Blobs, Bus, Clock, Entropy, Limiter, MessageLog, Passwords, Presence, Store, Tokens},
     time::Timestamp,
@@ -15,10 +16,10 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     pub bus: Arc<dyn Bus>,
     pub presence: Arc<dyn Presence>,
+    pub limiter: Arc<dyn Limiter>,
     pub blobs: Arc<dyn Blobs>,
     pub passwords: Arc<dyn Passwords>,
     pub tokens: Arc<dyn Tokens>,
-    pub limiter: Arc<dyn Limiter>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -46,6 +47,21 @@ pub struct Bounds {
     pub client_id_bytes_max: usize,
     /// Whether everybody sees everybody's e-mail address.
     pub shows_emails: bool,
+    /// Wrong passwords for one account, from one network.
+    pub guesses_from_network: Throttle,
+    /// Wrong passwords for one account, from all networks that nobody has logged in to it from.
+    pub guesses_from_strangers: Throttle,
+    /// Whether anybody may make an account.
+    pub sign_up_is_open: bool,
+    /// Whether a good log-in makes a new hash of the password when the one that is kept costs less than new ones.
+    pub renew_hashes: bool,
+}
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// A day without a failure forgets them; an account's own networks are known for a month.
+const fn throttle(name: &'static str, free_max: u32, wait_ms_max: u64) -> Throttle {
+    Throttle { name, free_max, wait_ms: 1_000, wait_ms_max, forget_ms: DAY_MS, know_ms: 30 * DAY_MS }
 }
 
 impl Default for Bounds {
@@ -61,6 +77,10 @@ impl Default for Bounds {
             resume_len_max: 1_000,
             client_id_bytes_max: 128,
             shows_emails: false,
+            guesses_from_network: throttle("guesses_from_network", 10, 15 * 60 * 1000),
+            guesses_from_strangers: throttle("guesses_from_strangers", 100, 60 * 1000),
+            sign_up_is_open: true,
+            renew_hashes: false,
         }
     }
 }

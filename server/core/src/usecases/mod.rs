@@ -6,6 +6,7 @@ pub(crate) mod chat;
 pub(crate) mod check_sessions;
 mod connect;
 mod disconnect;
+mod guessing;
 pub(crate) mod list_people;
 pub(crate) mod log_in;
 pub(crate) mod log_out;

@@ -1,8 +1,12 @@
+// `core::net` has addresses and no sockets.
+use core::net::IpAddr;
+
 use crate::{
     Chat, ChatError, SignedIn,
     id::UserId,
+    limits::{AccountKey, client_of},
     media::Picture,
-    ports::StoreError,
+    ports::{Asker, StoreError},
     user::{User, is_plain_line},
 };
 
@@ -20,12 +24,16 @@ pub struct NewAccount {
 const PASSWORD_BYTES_MAX: usize = 72;
 
 impl Chat {
-    /// Makes an account and a session for it.
+    /// Makes an account and a session for it. `from`: the client's address.
     ///
     /// # Errors
     /// `Conflict` with code `email_taken`; `Invalid` with code `password_too_long`, `name_characters` or
-    /// `email_characters`.
-    pub async fn sign_up(&self, account: NewAccount) -> Result<SignedIn, ChatError> {
+    /// `email_characters`; `Forbidden` with code `sign_up_off`; `Busy` when too many passwords wait to be hashed.
+    pub async fn sign_up(&self, account: NewAccount, from: IpAddr) -> Result<SignedIn, ChatError> {
+        if !self.bounds.sign_up_is_open {
+            let message = "New accounts are not made here";
+            return Err(ChatError::Forbidden { code: "sign_up_off", message });
+        }
         let NewAccount { email, name, password, picture, bio } = account;
         if password.len() > PASSWORD_BYTES_MAX {
             let message = format!("Password must be at most {PASSWORD_BYTES_MAX} bytes");
@@ -50,7 +58,8 @@ impl Chat {
         let allowed =
             |picture: &Picture| self.bounds.external_pictures || !matches!(picture, Picture::External(_));
         let picture = picture.filter(allowed);
-        let password_hash = self.ports.passwords.hash(&password).await?;
+        let asker = Asker { client: client_of(from), account: Some(AccountKey::of_email(&email)) };
+        let password_hash = self.ports.passwords.hash(&password, asker).await?;
         let now = self.now();
         let id = UserId(self.ids.mint(now));
         let user = User {

@@ -42,8 +42,10 @@ use crate::config::{Config, ContractName, Kafka, Mongodb, ReadPreference, Role, 
 const BUS_LEN_MAX: usize = 4096;
 /// Client addresses whose requests are counted.
 const LIMITER_KEYS_MAX: usize = 100_000;
-/// Log-ins and sign-ups that may wait for a turn.
-const PASSWORD_QUEUE_LEN_MAX: usize = 512;
+/// How long a log-in or sign-up may wait for its turn, in about.
+const PASSWORD_WAIT_MS_MAX: u64 = 3_000;
+/// Accounts that are looked at to learn what their passwords' hashes cost.
+const HASH_SAMPLE_LEN: usize = 200;
 /// How long a process that starts waits for its servers; then it fails, and whatever supervises it decides.
 const SERVERS_WITHIN: Duration = Duration::from_secs(60);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -181,7 +183,7 @@ impl Company {
 ///
 /// # Errors
 /// A sentence.
-pub fn ports(
+pub async fn ports(
     config: &Config,
     storage: &Storage,
     company: &Company,
@@ -189,21 +191,33 @@ pub fn ports(
     user_claim: &'static str,
     (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
 ) -> Result<Ports, String> {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let bcrypt = Bcrypt::new(config.auth.bcrypt_cost, cores, PASSWORD_QUEUE_LEN_MAX, entropy.clone());
-    let jwt = Jwt::new(secret.as_bytes(), config.auth.token_lifetime_ms, user_claim, entropy.clone());
+    let jwt = Jwt::new(secret.as_bytes(), config.auth.token_lifetime_ms, user_claim, entropy.clone())
+        .with_previous(config.auth.jwt_secrets_previous.iter().map(String::as_bytes));
     Ok(Ports {
         log: storage.log.clone(),
         store: storage.store.clone(),
         bus: company.bus.clone(),
         presence: company.presence.clone(),
-        blobs: blobs(config)?,
-        passwords: Arc::new(named("password hashing", bcrypt)?),
-        tokens: Arc::new(jwt),
         limiter: company.limiter.clone(),
+        blobs: blobs(config)?,
+        passwords: Arc::new(passwords(config, storage, entropy.clone()).await?),
+        tokens: Arc::new(jwt),
         clock,
         entropy,
     })
+}
+
+async fn passwords(config: &Config, storage: &Storage, entropy: Arc<dyn Entropy>) -> Result<Bcrypt, String> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let bcrypt = Bcrypt::new(config.auth.bcrypt_cost, threads, PASSWORD_WAIT_MS_MAX, entropy);
+    let bcrypt = named("password hashing", bcrypt)?;
+    let takes = bcrypt.hash_takes();
+    let per_second = (threads as f64 / takes.as_secs_f64().max(1e-6)).max(1.0);
+    tracing::info!("a log-in takes {} ms here, {per_second:.0} a second", takes.as_millis().max(1));
+    // Asked again and again while the store is away: without an answer it could be told by the time which accounts exist.
+    let hashes = patiently("the store", || storage.store.some_password_hashes(HASH_SAMPLE_LEN)).await?;
+    bcrypt.level_with(&hashes);
+    Ok(bcrypt)
 }
 
 fn blobs(config: &Config) -> Result<Arc<dyn Blobs>, String> {

@@ -70,6 +70,9 @@ fn configuration(config: &Config, report: &mut Report) {
     for warning in config.warnings.iter().chain(&config.odd_files()) {
         report.warn(PART, warning);
     }
+    for warning in config.auth.secret_warnings(config.production, config.http.host.is_loopback()) {
+        report.warn(PART, warning);
+    }
     report.ok(PART, proxies(&config.http));
     report.ok(PART, pages(&config.http));
     let unfit = [Role::Gateway, Role::Worker].map(|role| config.unfit_for(role));

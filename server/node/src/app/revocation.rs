@@ -1,6 +1,9 @@
 //! Log-out means out: stories of sockets and of what happens at the same moment, told by hand.
 
-use std::sync::atomic::Ordering;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::Ordering,
+};
 
 use serde_json::{Value, json};
 use sockeye_core::{NewAccount, SignedIn, ports::Sessions};
@@ -10,6 +13,9 @@ use crate::{
     contracts::direct_v1::DirectV1,
     testing::{Live, Socket},
 };
+
+/// Where everybody is.
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 async fn live() -> Live {
     Live::serving(DirectV1::new(), TrustQueryUser::Off).await
@@ -23,11 +29,11 @@ async fn sign_up(live: &Live, name: &str) -> SignedIn {
         picture: None,
         bio: String::new(),
     };
-    live.chat.gateway.chat.sign_up(account).await.expect("signed up")
+    live.chat.gateway.chat.sign_up(account, HOME).await.expect("signed up")
 }
 
 async fn log_in(live: &Live, user: &SignedIn) -> SignedIn {
-    live.chat.gateway.chat.log_in(&user.user.email, "a password").await.expect("logged in")
+    live.chat.gateway.chat.log_in(&user.user.email, "a password", HOME).await.expect("logged in")
 }
 
 /// A socket that is told who is online, so that all is done that belongs to its beginning.

@@ -2,17 +2,32 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use cookie::SameSite;
 
-use super::{Settings, settings::DAY};
+use super::{
+    Settings,
+    secret_strength::{SECRET_BYTES_MIN, weakness},
+    settings::DAY,
+};
 
 /// How people prove who they are.
 #[derive(Clone)]
 pub struct Auth {
     /// `JWT_SECRET`: signs tokens; taken as it is, with blanks at its ends. In development one is made and kept in the data directory.
     pub jwt_secret: Option<String>,
+    /// `JWT_SECRET_PREVIOUS`: secrets before this one, at most two, separated by a comma. What they signed is still good;
+    /// nothing is signed with them. Default none.
+    pub jwt_secrets_previous: Vec<String>,
+    /// `SOCKEYE_ALLOW_WEAK_SECRET`: whether production starts with a secret that can be guessed, for one that came with an
+    /// existing database, until it is rotated. Default off.
+    pub allow_weak_secret: bool,
     /// `JWT_EXPIRATION`: a token's lifetime, from 1 s to 10 years. Default `7d`.
     pub token_lifetime_ms: u64,
     /// `SALT_ROUNDS`: bcrypt's cost, 4 to 15. Default 10.
     pub bcrypt_cost: u32,
+    /// `SOCKEYE_REHASH_PASSWORDS`: whether a good log-in makes a new hash of its password when the one that is kept costs less
+    /// than `SALT_ROUNDS`. Default off: an existing database is not changed unasked.
+    pub rehash_passwords: bool,
+    /// `SOCKEYE_SIGN_UP`: whether anybody may make an account. Default on.
+    pub sign_up: bool,
     /// `SOCKEYE_COOKIE_SECURE`: `auto` (in production), `always` or `never`.
     pub cookie_secure: bool,
     /// `SOCKEYE_COOKIE_SAMESITE`: `strict`, `lax` or `none`. Default `strict`.
@@ -42,15 +57,16 @@ const SESSION_CHECK: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY
 /// Tokens count in seconds.
 const TOKEN_LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 24 * 3600);
-const SECRET_BYTES_MIN: usize = 16;
-const SECRET_DISTINCT_BYTES_MIN: usize = 8;
+const PREVIOUS_LEN_MAX: usize = 2;
 
 impl Auth {
     pub(super) fn from_settings(settings: &Settings, production: bool) -> Self {
         let jwt_secret = settings.verbatim("JWT_SECRET");
-        if production && jwt_secret.as_deref().is_none_or(is_weak) {
+        let jwt_secrets_previous = previous(settings);
+        let allow_weak_secret = settings.switch("SOCKEYE_ALLOW_WEAK_SECRET", false);
+        if production && jwt_secret.is_none() {
             settings.problem(format!(
-                "JWT_SECRET must be set in production, to at least {SECRET_BYTES_MIN} random characters \
+                "JWT_SECRET must be set in production, to at least {SECRET_BYTES_MIN} random bytes \
                  (for instance: openssl rand -base64 32)"
             ));
         }
@@ -58,6 +74,14 @@ impl Auth {
             settings.warning(
                 "JWT_SECRET begins or ends with blanks or ends of lines: they are part of the secret",
             );
+        }
+        if production && !allow_weak_secret {
+            for (name, weakness) in weak_secrets(jwt_secret.as_ref(), &jwt_secrets_previous) {
+                settings.problem(format!(
+                    "{name} {weakness}. Make one with: openssl rand -base64 32 (a secret that came with an existing database: \
+                     see \"Secrets\" in docs/operating.md)"
+                ));
+            }
         }
         let trust_query_user = settings.choice(
             "SOCKEYE_TRUST_QUERY_USER",
@@ -92,12 +116,16 @@ impl Auth {
         }
         Self {
             jwt_secret,
+            jwt_secrets_previous,
+            allow_weak_secret,
             token_lifetime_ms: millis(settings.duration_within(
                 "JWT_EXPIRATION",
                 7 * 24 * 3600 * 1000,
                 TOKEN_LIFETIME,
             )),
             bcrypt_cost: settings.bounded("SALT_ROUNDS", 10, 4..=15),
+            rehash_passwords: settings.switch("SOCKEYE_REHASH_PASSWORDS", false),
+            sign_up: settings.switch("SOCKEYE_SIGN_UP", true),
             cookie_secure,
             cookie_same_site,
             trust_query_user,
@@ -112,11 +140,42 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn is_weak(secret: &str) -> bool {
-    let mut distinct: Vec<u8> = secret.bytes().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    secret.len() < SECRET_BYTES_MIN || distinct.len() < SECRET_DISTINCT_BYTES_MIN
+fn previous(settings: &Settings) -> Vec<String> {
+    settings.read("JWT_SECRET_PREVIOUS", vec![], |text| {
+        let secrets: Vec<String> =
+            text.split(',').map(str::trim).filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
+        if secrets.len() > PREVIOUS_LEN_MAX {
+            return Err(format!("has more than {PREVIOUS_LEN_MAX} secrets"));
+        }
+        Ok(secrets)
+    })
+}
+
+/// The names of those that can be guessed, each with what is wrong with it.
+fn weak_secrets(current: Option<&String>, previous: &[String]) -> Vec<(&'static str, &'static str)> {
+    let current = current.into_iter().map(|secret| ("JWT_SECRET", secret));
+    let all = current.chain(previous.iter().map(|secret| ("JWT_SECRET_PREVIOUS", secret)));
+    all.filter_map(|(name, secret)| Some((name, weakness(secret)?))).collect()
+}
+
+impl Auth {
+    /// Sentences about secrets with which we start, but which can be guessed. None for a development server that only this
+    /// machine reaches.
+    pub fn secret_warnings(&self, production: bool, only_loopback: bool) -> Vec<String> {
+        if !production && only_loopback {
+            return vec![];
+        }
+        let weak = weak_secrets(self.jwt_secret.as_ref(), &self.jwt_secrets_previous);
+        weak.into_iter()
+            .map(|(name, weakness)| {
+                format!(
+                    "{name} {weakness}: whoever guesses it is anybody. Rotate it: move it to JWT_SECRET_PREVIOUS, set JWT_SECRET \
+                     to a new one (openssl rand -base64 32), and unset both JWT_SECRET_PREVIOUS and SOCKEYE_ALLOW_WEAK_SECRET \
+                     once JWT_EXPIRATION has passed"
+                )
+            })
+            .collect()
+    }
 }
 
 impl std::fmt::Debug for Auth {

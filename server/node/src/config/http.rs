@@ -45,6 +45,17 @@ pub enum Host {
     Name(String),
 }
 
+impl Host {
+    /// Whether only this machine can connect.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Address(address) => address.to_canonical().is_loopback(),
+            Self::Name(name) => name.eq_ignore_ascii_case("localhost"),
+        }
+    }
+}
+
 const PROXY_HOPS_MAX: usize = 100;
 /// Where proxies usually are, and clients usually are not: loopback, private, link-local and shared (carrier) networks.
 const PRIVATE_NETWORKS: &str =

@@ -1,4 +1,7 @@
-use sockeye_core::limits::Rule;
+use sockeye_core::{
+    Bounds,
+    limits::{Rule, Throttle},
+};
 
 use super::{Settings, settings::parse_millis};
 
@@ -14,9 +17,22 @@ pub struct Limits {
     /// `SOCKEYE_LIMIT_FILES`: pictures and files of the page per client address. Default `10000/30s/5s`; in development
     /// `100000/30s`.
     pub files: Rule,
+    /// `SOCKEYE_LIMIT_SIGN_UP`: sign-ups per client address, beside the rule above. Default `50/1h`; in development `10000/1h`.
+    pub sign_up: Rule,
+    /// `SOCKEYE_LIMIT_GUESSES`: wrong passwords for one account from one network (/24, of IPv6 /64), written
+    /// `free/first wait/longest wait`: after so many, the next log-in must wait, twice as long each time. Default `10/1s/15m`;
+    /// in development 1000 are free.
+    pub guesses: Throttle,
+    /// `SOCKEYE_LIMIT_GUESSES_BY_STRANGERS`: wrong passwords for one account from all networks together that nobody has
+    /// logged in to it from for a month. Default `100/1s/1m`; in development 10,000 are free.
+    pub guesses_by_strangers: Throttle,
     /// `SOCKEYE_LIMIT_EVENTS`: socket events per connection. Default `2000/10s`: what a client held back while it was
     /// away comes in one burst.
     pub events: Rule,
+    /// `SOCKEYE_LIMIT_USER_EVENTS`: socket events of one user over all sockets on one gateway. Default `4000/10s`.
+    pub user_events: Rule,
+    /// `SOCKEYE_LIMIT_SOCKETS_PER_USER`: proven sockets of one user on one gateway, up to 1,000,000. Default 200.
+    pub sockets_per_user_max: usize,
     /// `SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS`: Socket.IO connections per client address, up to 10,000,000. Default 5000.
     pub connections_per_address_max: usize,
     /// `SOCKEYE_TEXT_CHARS_MAX`: characters in a message, up to 1,000,000. Default 10,000.
@@ -56,11 +72,25 @@ impl Limits {
         let requests = if production { (3000, 30_000, 15_000) } else { (100_000, 30_000, 0) };
         let files = if production { (10_000, 30_000, 5_000) } else { (100_000, 30_000, 0) };
         let sign_in = if production { (100, 300_000, 60_000) } else { (10_000, 300_000, 0) };
+        let sign_up = if production { (50, 3_600_000, 0) } else { (10_000, 3_600_000, 0) };
+        let Bounds { mut guesses_from_network, mut guesses_from_strangers, .. } = Bounds::default();
+        if !production {
+            (guesses_from_network.free_max, guesses_from_strangers.free_max) = (1_000, 10_000);
+        }
         Self {
             requests: rate(settings, "SOCKEYE_LIMIT_REQUESTS", "requests", requests),
             sign_in: rate(settings, "SOCKEYE_LIMIT_SIGN_IN", "sign_in", sign_in),
             files: rate(settings, "SOCKEYE_LIMIT_FILES", "files", files),
+            sign_up: rate(settings, "SOCKEYE_LIMIT_SIGN_UP", "sign_up", sign_up),
+            guesses: throttle(settings, "SOCKEYE_LIMIT_GUESSES", guesses_from_network),
+            guesses_by_strangers: throttle(
+                settings,
+                "SOCKEYE_LIMIT_GUESSES_BY_STRANGERS",
+                guesses_from_strangers,
+            ),
             events: rate(settings, "SOCKEYE_LIMIT_EVENTS", "events", (2_000, 10_000, 0)),
+            user_events: rate(settings, "SOCKEYE_LIMIT_USER_EVENTS", "user_events", (4_000, 10_000, 0)),
+            sockets_per_user_max: settings.positive("SOCKEYE_LIMIT_SOCKETS_PER_USER", 200, 1_000_000),
             connections_per_address_max: settings.positive(
                 "SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS",
                 5_000,
@@ -125,6 +155,27 @@ fn parse_rate(name: &'static str, text: &str) -> Result<Rule, String> {
     Ok(Rule { name, events_max, window_ms, block_ms })
 }
 
+fn throttle(settings: &Settings, variable: &'static str, default: Throttle) -> Throttle {
+    let unset = default.clone();
+    settings.read(variable, unset, |text| parse_throttle(default, text))
+}
+
+fn parse_throttle(rule: Throttle, text: &str) -> Result<Throttle, String> {
+    if text == "off" {
+        return Ok(Throttle { free_max: u32::MAX, ..rule });
+    }
+    let wrong = || "is failures and waits such as 10/1s/15m, or off".to_owned();
+    let parts: Vec<&str> = text.split('/').map(str::trim).collect();
+    let [free_max, wait, wait_max] = parts[..] else { return Err(wrong()) };
+    let millis = |part| parse_millis(part).map_err(|_| wrong());
+    let free_max: u32 = free_max.parse().map_err(|_| wrong())?;
+    let (wait_ms, wait_ms_max) = (millis(wait)?, millis(wait_max)?);
+    if free_max == 0 || wait_ms == 0 || wait_ms_max < wait_ms {
+        return Err(wrong());
+    }
+    Ok(Throttle { free_max, wait_ms, wait_ms_max, ..rule })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +190,19 @@ mod tests {
         assert_eq!(rule("10/1s").unwrap().block_ms, 0);
         assert_eq!(rule("off").unwrap().events_max, u32::MAX);
         for wrong in ["", "10", "10/", "x/1s", "1/1s/1s/1s", "1/0", "0/1s", "-1/1s", "1/-1s"] {
+            assert!(rule(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn guesses_are_failures_and_waits() {
+        let default = Bounds::default().guesses_from_network;
+        let rule = |text| parse_throttle(default.clone(), text);
+        assert_eq!(rule("10/1s/15m").as_ref(), Ok(&default));
+        let tight = rule("3/500ms/1m").unwrap();
+        assert_eq!((tight.free_max, tight.wait_ms, tight.wait_ms_max), (3, 500, 60_000));
+        assert_eq!(rule("off").unwrap().free_max, u32::MAX);
+        for wrong in ["", "10", "10/1s", "0/1s/1m", "x/1s/1m", "10/0/1m", "10/1m/1s", "10/1s/1m/1m"] {
             assert!(rule(wrong).is_err(), "{wrong}");
         }
     }

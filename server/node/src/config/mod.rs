@@ -13,6 +13,7 @@ mod mongodb;
 mod node;
 mod redis;
 mod s3;
+mod secret_strength;
 mod settings;
 mod storage;
 #[cfg(test)]
@@ -218,7 +219,7 @@ mod tests {
             ("KAFKA_BROKERS", "127.0.0.1:9092"),
             ("MONGODB_URI", "mongodb://127.0.0.1/chat"),
             ("REDIS_URL", "redis://127.0.0.1"),
-            ("JWT_SECRET", "kT9v-2nQx7LmZpR4"),
+            ("JWT_SECRET", STRONG),
         ]);
         let config = Config::read(cluster).unwrap();
         assert!(config.unfit_for(Role::Gateway).is_empty() && config.unfit_for(Role::Worker).is_empty());
@@ -233,6 +234,7 @@ mod tests {
             ("MONGODB_URI", "mongodb://us-er:se-cret@127.0.0.1/chat"),
             ("REDIS_URL", "redis://:se-cret@127.0.0.1"),
             ("JWT_SECRET", "se-cret-2nQx7LmZpR4"),
+            ("JWT_SECRET_PREVIOUS", "se-cret-3nQx7LmZpR4"),
             ("SOCKEYE_S3_BUCKET", "media"),
             ("SOCKEYE_S3_ACCESS_KEY", "us-er"),
             ("SOCKEYE_S3_SECRET_KEY", "se-cret"),
@@ -241,16 +243,59 @@ mod tests {
         assert!(!text.contains("se-cret") && !text.contains("us-er"), "{text}");
     }
 
+    const STRONG: &str = "kT9v-2nQx7LmZpR4-w8Yc1HsBd5GjVf3Ea";
+    const TEMPLATE: &str = "your-super-secret-jwt-key-change-in-production";
+
     #[test]
     fn production_needs_a_strong_secret() {
-        for weak in [None, Some("secret"), Some("short"), Some("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")] {
+        for weak in [None, Some("secret"), Some("kT9v-2nQx7LmZpR4"), Some(TEMPLATE)] {
             let mut pairs = vec![("NODE_ENV", "production")];
             pairs.extend(weak.map(|secret| ("JWT_SECRET", secret)));
             let problems = Config::read(Settings::from_pairs(pairs)).unwrap_err();
             assert!(problems.iter().any(|p| p.starts_with("JWT_SECRET")), "{weak:?}: {problems:?}");
+            assert!(problems[0].contains("openssl rand -base64 32"), "it says how to make one: {problems:?}");
+            assert!(!problems[0].contains(TEMPLATE), "and not what it is: {problems:?}");
         }
-        let strong = [("NODE_ENV", "production"), ("JWT_SECRET", "kT9v-2nQx7LmZpR4")];
-        assert!(Config::read(Settings::from_pairs(strong)).is_ok());
+        let strong = [("NODE_ENV", "production"), ("JWT_SECRET", STRONG)];
+        let config = Config::read(Settings::from_pairs(strong)).unwrap();
+        assert!(config.auth.secret_warnings(true, false).is_empty());
+    }
+
+    #[test]
+    fn a_weak_secret_of_an_existing_database_is_let_in_and_not_forgotten() {
+        for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS"] {
+            let with = |allowed| {
+                let secret = ("JWT_SECRET", if name == "JWT_SECRET" { TEMPLATE } else { STRONG });
+                let mut pairs =
+                    vec![("NODE_ENV", "production"), secret, ("SOCKEYE_ALLOW_WEAK_SECRET", allowed)];
+                pairs.extend((name != "JWT_SECRET").then_some((name, TEMPLATE)));
+                Config::read(Settings::from_pairs(pairs))
+            };
+            assert!(with("off").unwrap_err()[0].starts_with(name));
+            let warnings = with("on").unwrap().auth.secret_warnings(true, true);
+            assert!(warnings.len() == 1 && warnings[0].starts_with(name), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_weak_secret_in_development_is_warned_of_where_others_can_connect() {
+        let config = Config::read(Settings::from_pairs([("JWT_SECRET", "a")])).unwrap();
+        assert_eq!(config.auth.secret_warnings(false, false).len(), 1);
+        assert!(config.auth.secret_warnings(false, true).is_empty());
+        assert!(Config::read(Settings::default()).unwrap().auth.secret_warnings(false, false).is_empty());
+    }
+
+    #[test]
+    fn previous_secrets_are_few() {
+        let with = |previous| {
+            Config::read(Settings::from_pairs([("JWT_SECRET", STRONG), ("JWT_SECRET_PREVIOUS", previous)]))
+        };
+        assert_eq!(with("one, two").unwrap().auth.jwt_secrets_previous, ["one", "two"]);
+        let problems = with("one,two,three").unwrap_err();
+        assert!(
+            problems[0].starts_with("JWT_SECRET_PREVIOUS") && !problems[0].contains("three"),
+            "{problems:?}"
+        );
     }
 
     #[test]
@@ -258,7 +303,7 @@ mod tests {
         let with = |trust| {
             Config::read(Settings::from_pairs([
                 ("NODE_ENV", "production"),
-                ("JWT_SECRET", "kT9v-2nQx7LmZpR4"),
+                ("JWT_SECRET", STRONG),
                 ("SOCKEYE_TRUST_QUERY_USER", trust),
             ]))
         };

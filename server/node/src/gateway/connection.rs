@@ -27,13 +27,14 @@ use super::{
     instruments::{Instruments, ending},
     outage::Outage,
     recovery::{RecoveryKey, Returning},
+    users::{UserLimits, UserSocket},
     wire::{
         Admission, Application, Connection, EmitError, Event, Handshake, Inbox, Malformed, Outbox, Refusal,
         Unread,
     },
 };
 use crate::{
-    audit::{self, Act, Outcome, Subject},
+    audit::{Act, Outcome, Subject, record},
     config::TrustQueryUser,
 };
 
@@ -51,6 +52,7 @@ pub struct Connections {
     /// Events held for a socket until it is proven.
     pub held_len_max: usize,
     pub events: Rule,
+    pub users: Arc<UserLimits>,
     pub instruments: Instruments,
     /// How long a client that takes nothing is waited for while it catches up.
     pub stall_after: Duration,
@@ -85,7 +87,10 @@ impl Application for Connections {
             }
             (proof, _) => proof,
         };
-        let proven = proven.map_err(refusal)?;
+        let proven = proven.map_err(|reason| {
+            audit_refused(handshake, reason.code());
+            refusal(reason)
+        })?;
         let chat = &self.gateway.chat;
         if let Some(returning) = returning.filter(|returning| returning.user == proven.user)
             && let Some(missed) = self.missed(&returning).await.map_err(refusal)?
@@ -129,11 +134,12 @@ impl Application for Connections {
                 outbox.close_transport();
             }
             Err(Ended::Flooded) => {
+                record(Act::Limit, Outcome::Refused, ending::FLOOD, subject);
                 outbox.because(ending::FLOOD);
                 outbox.disconnect(true);
             }
             Err(Ended::SessionOver(why)) => {
-                audit::record(Act::SessionEnd, Outcome::Allowed, why, subject);
+                record(Act::SessionEnd, Outcome::Allowed, why, subject);
                 outbox.because(ending::LOG_IN_OVER);
                 outbox.disconnect(true);
             }
@@ -307,7 +313,7 @@ impl Connections {
     }
 
     fn refuse(&self, connection: &Connection, held: &mut VecDeque<Unread>, reason: Refused) {
-        tracing::debug!(?reason, "socket refused");
+        audit_refused(&connection.handshake, reason.code());
         let error = ChatError::Unauthenticated { code: "not_proven", message: "Not signed in" };
         for ack in held.drain(..).filter_map(|event| event.ack) {
             // A client that is gone already needs no answer.
@@ -337,6 +343,12 @@ impl Connections {
             self.refuse(&connection, &mut held, reason);
             return None;
         }
+        let Some(place) = self.users.enter(proven.user) else {
+            audit_refused(&connection.handshake, ending::TOO_MANY_SOCKETS);
+            connection.outbox.because(ending::TOO_MANY_SOCKETS);
+            connection.outbox.disconnect(true);
+            return None;
+        };
         Some(Owner {
             shared: self,
             proven,
@@ -345,6 +357,7 @@ impl Connections {
             base_url: self.gateway.base_url(&connection.handshake.base_url),
             recovers: connection.admission.pid.is_some(),
             catch_up,
+            place,
             events: Window::default(),
             refused_count: 0,
             outage: Outage::default(),
@@ -366,6 +379,8 @@ struct Owner<'a> {
     /// Whether the client was given a `pid`: then every event ends with its place in the log.
     recovers: bool,
     catch_up: Option<CatchUp>,
+    /// Among the sockets of its user.
+    place: UserSocket,
     events: Window,
     refused_count: u32,
     outage: Outage,
@@ -488,7 +503,11 @@ impl Owner<'_> {
     }
 
     fn take(&mut self) -> Decision {
-        let decision = self.events.take(&self.shared.events, self.shared.clock.now());
+        let now = self.shared.clock.now();
+        let decision = match self.events.take(&self.shared.events, now) {
+            Decision::Allowed => self.place.take(now),
+            refused @ Decision::Refused { .. } => refused,
+        };
         if decision == Decision::Allowed {
             self.refused_count = 0;
         } else {
@@ -561,6 +580,11 @@ impl Owner<'_> {
             self.proven.session.map_or(FAR_MS, |session| session.expires_at.millis_since(now).min(FAR_MS));
         Instant::now() + Duration::from_millis(left)
     }
+}
+
+fn audit_refused(handshake: &Handshake, reason: &'static str) {
+    let subject = Subject { address: Some(handshake.peer_address), ..Subject::default() };
+    record(Act::Socket, Outcome::Refused, reason, subject);
 }
 
 /// Why an event with such an argument is not handled.

@@ -88,6 +88,19 @@ pub enum Refused {
     Unavailable,
 }
 
+impl Refused {
+    /// Stable, for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoProof => "no_proof",
+            Self::BadProof => "bad_proof",
+            Self::UserGone => "user_gone",
+            Self::OtherUser => "other_user",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// An event to a client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutEvent {

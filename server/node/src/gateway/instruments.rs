@@ -2,7 +2,7 @@
 
 use metrics::{Counter, Histogram, counter, histogram};
 
-use super::contract::Profile;
+use super::{contract::Profile, sign_in::PER_ACCOUNT};
 
 /// Why the gateway ends connections, as labels. What the wire has words for is called the same there.
 pub(super) mod ending {
@@ -16,6 +16,8 @@ pub(super) mod ending {
     pub(crate) const LOG_IN_OVER: &str = "log_in_over";
     /// Far more events than its rate allows.
     pub(crate) const FLOOD: &str = "flood";
+    /// Its user has too many.
+    pub(crate) const TOO_MANY_SOCKETS: &str = "too_many_sockets";
 }
 
 /// The handles of one process.
@@ -30,12 +32,12 @@ pub struct Instruments {
 impl Instruments {
     /// Counts for whatever recorder is in place now.
     pub fn new(profile: &Profile) -> Self {
-        for rule in ["requests", "sign_in", "files", "picture_bytes"] {
+        for rule in ["requests", "sign_in", "sign_up", "files", "picture_bytes", PER_ACCOUNT] {
             // There from the start, at zero.
             let _ = rate_limited(rule);
         }
         let _ = (slow_clients_dropped("device"), pictures_left_behind());
-        for reason in [ending::LOG_IN_OVER, ending::FLOOD] {
+        for reason in [ending::LOG_IN_OVER, ending::FLOOD, ending::TOO_MANY_SOCKETS] {
             let _ = counter!("sockeye_disconnections_total", "reason" => reason);
         }
         Self {

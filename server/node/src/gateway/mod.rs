@@ -13,6 +13,8 @@ pub mod instruments;
 pub mod outage;
 pub mod recovery;
 pub mod session_check;
+mod sign_in;
+pub mod users;
 pub mod wire;
 
 use std::sync::Arc;
@@ -33,7 +35,7 @@ pub use self::{
     fields::Fields,
     http::{
         body::{Bodies, JsonBody, Unreadable},
-        origin::BaseUrl,
+        origin::{BaseUrl, ClientAddress},
         reply,
     },
 };
@@ -76,19 +78,6 @@ impl Gateway {
             }
         }
         Err(reason)
-    }
-
-    /// Ends every session that a request shows.
-    ///
-    /// # Errors
-    /// The first failure, after all were tried.
-    pub async fn log_out(&self, headers: &HeaderMap) -> Result<(), ChatError> {
-        let mut ended = Ok(());
-        for token in self.tokens(headers) {
-            let outcome = self.chat.log_out(&token).await;
-            ended = ended.and(outcome);
-        }
-        ended
     }
 
     /// The tokens a request carries, proven or not.

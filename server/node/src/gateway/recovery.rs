@@ -16,7 +16,11 @@ use sockeye_core::{
 
 /// Makes and reads `pid`s.
 #[derive(Clone)]
-pub struct RecoveryKey([u8; 32]);
+pub struct RecoveryKey {
+    key: [u8; 32],
+    /// Of the secrets before this one: what they signed is read still.
+    previous: Vec<[u8; 32]>,
+}
 
 /// A device that says it was here before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +55,13 @@ impl RecoveryKey {
     pub fn derive(jwt_secret: &str) -> Self {
         let mut mac = new_mac(jwt_secret.as_bytes());
         mac.update(b"sockeye connection state recovery");
-        Self(mac.finalize().into_bytes().into())
+        Self { key: mac.finalize().into_bytes().into(), previous: vec![] }
+    }
+
+    /// Reads what was signed with one of these secrets too.
+    #[must_use]
+    pub fn with_previous(self, jwt_secrets: &[String]) -> Self {
+        Self { previous: jwt_secrets.iter().map(|secret| Self::derive(secret).key).collect(), ..self }
     }
 
     /// A new name for a device of `user`. `joined_at`: up to where the log was delivered when it joined; `None` keeps that from
@@ -63,7 +73,7 @@ impl RecoveryKey {
         bytes.extend(device.0.0);
         bytes.extend(user.0.0);
         bytes.extend(place.unwrap_or_default());
-        let tag = self.mac(&bytes).finalize().into_bytes();
+        let tag = mac(&self.key, &bytes).finalize().into_bytes();
         bytes.extend(&tag[..TAG_LEN]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -73,7 +83,8 @@ impl RecoveryKey {
         let bytes = Some(pid).filter(|pid| pid.len() <= TEXT_BYTES_MAX)?;
         let bytes = URL_SAFE_NO_PAD.decode(bytes).ok()?;
         let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_LEN)?)?;
-        self.mac(signed).verify_truncated_left(tag).ok()?;
+        let is_signed = |key: &&[u8; 32]| mac(key, signed).verify_truncated_left(tag).is_ok();
+        std::iter::once(&self.key).chain(&self.previous).find(is_signed)?;
         let (ids, place) = match signed.len() {
             IDS_LEN => (signed, None),
             _ => {
@@ -103,12 +114,12 @@ impl RecoveryKey {
         };
         Some(Returning { user, device, seen })
     }
+}
 
-    fn mac(&self, data: &[u8]) -> Hmac<Sha256> {
-        let mut mac = new_mac(&self.0);
-        mac.update(data);
-        mac
-    }
+fn mac(key: &[u8; 32], data: &[u8]) -> Hmac<Sha256> {
+    let mut mac = new_mac(key);
+    mac.update(data);
+    mac
 }
 
 /// Partitions and offsets, in turn, as numbers of as few bytes as they need (LEB128).
@@ -209,13 +220,24 @@ mod tests {
         let (user, device) = ids();
         let key = RecoveryKey::derive("secret");
         let mut bytes = [[2; 12], [1; 12]].concat();
-        let mut mac = new_mac(&key.0);
+        let mut mac = new_mac(&key.key);
         mac.update(&bytes);
         bytes.extend(&mac.finalize().into_bytes()[..16]);
         let pid = URL_SAFE_NO_PAD.encode(bytes);
         assert_eq!(pid, key.pid(user, device, None));
         let auth = json!({ "pid": pid, "offset": "0:7" });
         assert_eq!(key.returning(&auth), Some(Returning { user, device, seen: cursor("0:7") }));
+    }
+
+    #[test]
+    fn a_device_is_recognised_also_after_the_secret_was_rotated() {
+        let (user, device) = ids();
+        let pid = RecoveryKey::derive("old").pid(user, device, None);
+        let rotated = RecoveryKey::derive("new").with_previous(&["older".to_owned(), "old".to_owned()]);
+        let found = Some(Pid { user, device, joined_at: None });
+        assert_eq!(rotated.read(&pid), found);
+        assert_eq!(RecoveryKey::derive("new").read(&rotated.pid(user, device, None)), found);
+        assert_eq!(RecoveryKey::derive("new").with_previous(&["older".to_owned()]).read(&pid), None);
     }
 
     #[test]

@@ -73,6 +73,7 @@ pub const METRICS: &[Metric] = &[
     counter("sockeye_slow_clients_dropped_total", "Clients dropped because a queue of theirs was full."),
     counter("sockeye_rate_limited_total", "Requests, events and connections refused by a rule."),
     counter("sockeye_sign_in_failures_total", "Log-ins with an unknown address or a wrong password."),
+    counter("sockeye_passwords_refused_total", "Log-ins and sign-ups refused because too many were waiting."),
     histogram(
         "sockeye_password_duration_seconds",
         SECONDS,

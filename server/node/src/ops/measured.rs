@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use metrics::{Counter, Histogram, counter, histogram};
 use sockeye_core::{
     Ports,
-    limits::{Decision, Rule},
+    limits::{self, Attempt, Decision, Rule, Throttle},
     message::Record,
     ports::{
-        Appended, Limiter, LimiterError, LogConsumer, LogError, LogTail, MessageLog, PasswordError, Passwords,
+        Appended, Asker, Limiter, LimiterError, LogConsumer, LogError, LogTail, MessageLog, PasswordError,
+        Passwords,
     },
     position::Cursor,
     time::Timestamp,
@@ -70,32 +71,49 @@ pub struct MeasuredPasswords {
     passwords: Arc<dyn Passwords>,
     duration: Histogram,
     wrong: Counter,
+    refused: Counter,
 }
 
 impl MeasuredPasswords {
     pub fn new(passwords: Arc<dyn Passwords>) -> Self {
-        let duration = histogram!("sockeye_password_duration_seconds");
-        Self { passwords, duration, wrong: counter!("sockeye_sign_in_failures_total") }
+        Self {
+            passwords,
+            duration: histogram!("sockeye_password_duration_seconds"),
+            wrong: counter!("sockeye_sign_in_failures_total"),
+            refused: counter!("sockeye_passwords_refused_total"),
+        }
+    }
+
+    async fn measure<T>(
+        &self,
+        work: impl Future<Output = Result<T, PasswordError>>,
+    ) -> Result<T, PasswordError> {
+        let began = Instant::now();
+        let done = work.await;
+        match &done {
+            Err(PasswordError::Busy { .. }) => self.refused.increment(1),
+            _ => self.duration.record(began.elapsed()),
+        }
+        done
     }
 }
 
 #[async_trait]
 impl Passwords for MeasuredPasswords {
-    async fn hash(&self, password: &str) -> Result<String, PasswordError> {
-        let began = Instant::now();
-        let hashed = self.passwords.hash(password).await;
-        self.duration.record(began.elapsed());
-        hashed
+    async fn hash(&self, password: &str, asker: Asker) -> Result<String, PasswordError> {
+        self.measure(self.passwords.hash(password, asker)).await
     }
 
-    async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, PasswordError> {
-        let began = Instant::now();
-        let matches = self.passwords.verify(password, hash).await;
-        self.duration.record(began.elapsed());
+    async fn verify(&self, password: &str, hash: Option<&str>, asker: Asker) -> Result<bool, PasswordError> {
+        let matches = self.measure(self.passwords.verify(password, hash, asker)).await;
         if let Ok(false) = matches {
             self.wrong.increment(1);
         }
         matches
+    }
+
+    fn is_outdated(&self, hash: &str) -> bool {
+        self.passwords.is_outdated(hash)
     }
 }
 
@@ -118,6 +136,21 @@ impl Limiter for MeasuredLimiter {
             audit::record(Act::Limit, Outcome::Refused, rule.name, user);
         }
         decision
+    }
+
+    /// Refused log-ins are counted by the gateway, which knows whose they are.
+    async fn attempt(&self, rule: &Throttle, key: &str, now: Timestamp) -> Result<Attempt, LimiterError> {
+        self.0.attempt(rule, key, now).await
+    }
+
+    async fn settle(
+        &self,
+        rule: &Throttle,
+        key: &str,
+        how: limits::Outcome,
+        now: Timestamp,
+    ) -> Result<(), LimiterError> {
+        self.0.settle(rule, key, how, now).await
     }
 }
 
@@ -165,12 +198,16 @@ mod tests {
 
     #[async_trait]
     impl Passwords for One {
-        async fn hash(&self, _: &str) -> Result<String, PasswordError> {
-            Err(PasswordError::Busy)
+        async fn hash(&self, _: &str, _: Asker) -> Result<String, PasswordError> {
+            Err(PasswordError::Busy { retry_after_ms: 1 })
         }
 
-        async fn verify(&self, password: &str, hash: Option<&str>) -> Result<bool, PasswordError> {
+        async fn verify(&self, password: &str, hash: Option<&str>, _: Asker) -> Result<bool, PasswordError> {
             Ok(hash == Some(password))
+        }
+
+        fn is_outdated(&self, _: &str) -> bool {
+            false
         }
     }
 
@@ -220,6 +257,20 @@ mod tests {
             let refused = Decision::Refused { retry_after_ms: 1 };
             Ok(if events <= rule.events_max { Decision::Allowed } else { refused })
         }
+
+        async fn attempt(&self, _: &Throttle, _: &str, _: Timestamp) -> Result<Attempt, LimiterError> {
+            Ok(Attempt { decision: Decision::Allowed, known: false })
+        }
+
+        async fn settle(
+            &self,
+            _: &Throttle,
+            _: &str,
+            _: limits::Outcome,
+            _: Timestamp,
+        ) -> Result<(), LimiterError> {
+            Ok(())
+        }
     }
 
     #[tokio::test]
@@ -242,12 +293,14 @@ mod tests {
         let (recorder, metrics) = local();
         let _here = metrics::set_default_local_recorder(&recorder);
         let passwords = MeasuredPasswords::new(Arc::new(One));
-        assert!(passwords.verify("x", Some("x")).await.expect("an answer"));
-        assert!(!passwords.verify("x", Some("y")).await.expect("an answer"));
-        assert!(!passwords.verify("x", None).await.expect("an answer"));
-        assert!(passwords.hash("x").await.is_err());
+        let asker = Asker { client: [127, 0, 0, 1].into(), account: None };
+        assert!(passwords.verify("x", Some("x"), asker).await.expect("an answer"));
+        assert!(!passwords.verify("x", Some("y"), asker).await.expect("an answer"));
+        assert!(!passwords.verify("x", None, asker).await.expect("an answer"));
+        assert!(passwords.hash("x", asker).await.is_err());
         let text = metrics.render();
         assert!(text.contains("sockeye_sign_in_failures_total 2\n"), "{text}");
-        assert!(text.contains("sockeye_password_duration_seconds_count 4\n"), "{text}");
+        assert!(text.contains("sockeye_password_duration_seconds_count 3\n"), "{text}");
+        assert!(text.contains("sockeye_passwords_refused_total 1\n"), "{text}");
     }
 }

@@ -122,6 +122,14 @@ impl Users for HeldStore {
         self.store.set_picture(id, picture, now).await
     }
 
+    async fn replace_password_hash(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
+        self.store.replace_password_hash(id, old, new).await
+    }
+
+    async fn some_password_hashes(&self, len_max: usize) -> Result<Vec<String>, StoreError> {
+        self.store.some_password_hashes(len_max).await
+    }
+
     async fn people_within(
         &self,
         except: UserId,

@@ -23,6 +23,7 @@ use crate::{
         instruments::Instruments,
         recovery::RecoveryKey,
         session_check::SessionCheck,
+        users::UserLimits,
         wire::{Wire, WireConfig},
     },
 };
@@ -77,6 +78,10 @@ impl Live {
             held_len_max: 10,
             events: Rule { name: "events", events_max: 1_000, window_ms: 1_000, block_ms: 0 },
             stall_after: PATIENCE,
+            users: UserLimits::new(
+                100,
+                Rule { name: "user_events", events_max: 1_000, window_ms: 1_000, block_ms: 0 },
+            ),
         };
         let wire = Wire::new(WireConfig::default(), Arc::new(connections));
         let router = axum::Router::new().layer(wire.layer());

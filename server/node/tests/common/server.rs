@@ -28,12 +28,15 @@ pub struct Server {
 static COUNT: AtomicU32 = AtomicU32::new(1);
 
 /// The tests' defaults: no limit is in the way of a test that is not about it.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("SOCKEYE_CONTRACT", "direct-v1"),
     ("SALT_ROUNDS", "4"),
     ("SOCKEYE_LIMIT_SIGN_IN", "off"),
     ("SOCKEYE_LIMIT_REQUESTS", "off"),
+    ("SOCKEYE_LIMIT_SIGN_UP", "off"),
     ("SOCKEYE_LIMIT_EVENTS", "off"),
+    ("SOCKEYE_LIMIT_USER_EVENTS", "off"),
+    ("SOCKEYE_LIMIT_SOCKETS_PER_USER", "100000"),
     ("SOCKEYE_LOG", "info"),
     ("SOCKEYE_LOG_FORMAT", "json"),
     ("RUST_BACKTRACE", "1"),

@@ -34,7 +34,7 @@ impl Shape {
             ("MONGODB_URI", with_database(&service("SOCKEYE_TEST_MONGODB_URI"), name)),
             ("REDIS_URL", service("SOCKEYE_TEST_REDIS_URL")),
             ("SOCKEYE_REDIS_PREFIX", name.to_owned()),
-            ("JWT_SECRET", "3pQ-tests-of-a-cluster-8Zk".to_owned()),
+            ("JWT_SECRET", "3pQ-8Zk-w8Yc1HsBd5GjVf3EaTn6Rm2Ux".to_owned()),
         ]
     }
 }

@@ -126,11 +126,17 @@ async fn one_address_has_a_bounded_number_of_sessions() {
     let (_, opened) = open("192.0.2.1").await;
     assert_eq!(open("192.0.2.1").await, (403, FORBIDDEN.to_owned()));
     assert_eq!(open("192.0.2.2").await.0, 200);
+    // One machine has a whole /64 to choose from.
+    assert_eq!(open("2001:db8:1:2::1").await.0, 200);
+    assert_eq!(open("2001:db8:1:2:ffff::1").await.0, 200);
+    assert_eq!(open("2001:db8:1:2:3:4:5:6").await, (403, FORBIDDEN.to_owned()));
+    assert_eq!(open("2001:db8:1:3::1").await.0, 200);
+    assert_eq!(open("::ffff:192.0.2.1").await, (403, FORBIDDEN.to_owned()));
     let open_packet: serde_json::Value = serde_json::from_str(&opened[1..]).expect("JSON");
     let sid = open_packet["sid"].as_str().expect("a sid");
     let close = http.post(server.url(&format!("EIO=4&transport=polling&sid={sid}"))).body("1");
     assert_eq!(close.send().await.expect("an answer").status(), 200);
-    super::server::until("the session to be uncounted", || server.wire.connection_count() == 2).await;
+    super::server::until("the session to be uncounted", || server.wire.connection_count() == 5).await;
     assert_eq!(open("192.0.2.1").await.0, 200);
 }
 

@@ -30,6 +30,8 @@ macro_rules! store_suite {
                     partners_come_latest_exchange_first,
                     people_end_at_a_number_of_bytes,
                     users_survive_a_restart,
+                    a_password_hash_is_replaced_only_when_it_is_the_one_meant,
+                    some_password_hashes_are_of_the_oldest_and_the_newest,
                 ]
             );
         }

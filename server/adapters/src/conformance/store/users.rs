@@ -214,3 +214,35 @@ fn numbers(users: &[User]) -> Vec<u64> {
         .map(|user| (1..100).find(|&number| user_id(number) == user.id).expect("one of ours"))
         .collect()
 }
+
+pub async fn a_password_hash_is_replaced_only_when_it_is_the_one_meant(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    store.insert_user(&user(1)).await.expect("insert");
+    store.insert_user(&user(2)).await.expect("insert");
+    let replace = async |number, old: &str, new: &str| {
+        store.replace_password_hash(user_id(number), old, new).await.expect("an answer")
+    };
+    assert!(!replace(1, "hash of 2", "new").await, "another hash");
+    assert!(!replace(3, "hash of 3", "new").await, "nobody");
+    assert!(replace(1, "hash of 1", "new").await);
+    assert!(!replace(1, "hash of 1", "newer").await, "it is another by now");
+    let changed = User { password_hash: "new".into(), ..user(1) };
+    assert_eq!(store.user(user_id(1)).await.expect("user"), Some(changed), "and nothing else");
+    assert_eq!(store.user(user_id(2)).await.expect("user"), Some(user(2)));
+}
+
+pub async fn some_password_hashes_are_of_the_oldest_and_the_newest(fixture: &impl Fixture<AnyStore>) {
+    let store = fixture.open().await;
+    assert_eq!(store.some_password_hashes(10).await.expect("hashes"), Vec::<String>::new());
+    for number in 1..=20 {
+        store.insert_user(&user(number)).await.expect("insert");
+    }
+    let some = async |len_max| {
+        let mut hashes = store.some_password_hashes(len_max).await.expect("hashes");
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes
+    };
+    assert_eq!(some(4).await, ["hash of 1", "hash of 19", "hash of 2", "hash of 20"]);
+    assert_eq!(some(100).await.len(), 20);
+}

@@ -79,6 +79,20 @@ impl Users for MongoStore {
             .and_then(|document| user_from(&document, self.schema, &self.pictures)))
     }
 
+    async fn replace_password_hash(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
+        let users = self.users();
+        let which = doc! { "_id": user_oid(id), "password": { "$eq": old } };
+        let change = users.update_one(which, doc! { "$set": { "password": new } });
+        Ok(self.write(change).await?.matched_count > 0)
+    }
+
+    async fn some_password_hashes(&self, len_max: usize) -> Result<Vec<String>, StoreError> {
+        let newest_len = len_max / 2;
+        let mut hashes = self.password_hashes(1, len_max - newest_len).await?;
+        hashes.extend(self.password_hashes(-1, newest_len).await?);
+        Ok(hashes)
+    }
+
     /// In the order of their ids, which begin with the second of signing up.
     async fn people_within(
         &self,
@@ -125,6 +139,30 @@ impl Users for MongoStore {
 const PEOPLE_BATCH_LEN_MAX: u32 = 1_000;
 
 impl MongoStore {
+    /// `order`: 1 for the oldest first, -1 for the newest.
+    async fn password_hashes(&self, order: i32, len_max: usize) -> Result<Vec<String>, StoreError> {
+        if len_max == 0 {
+            return Ok(vec![]);
+        }
+        let users = self.users();
+        let query = async {
+            let mut found = users
+                .find(doc! { "_id": { "$gte": Oid::from_bytes([0; 12]) } })
+                .projection(doc! { "password": 1 })
+                .sort(doc! { "_id": order })
+                .limit(i64::try_from(len_max).unwrap_or(i64::MAX))
+                .max_time(self.read_deadline)
+                .await?;
+            let mut hashes = vec![];
+            while found.advance().await? {
+                // An account without a password has none to compare with.
+                hashes.extend(found.current().get_str("password").ok().map(str::to_owned));
+            }
+            Ok(hashes)
+        };
+        self.read(query).await
+    }
+
     async fn find_user(&self, filter: Document) -> Result<Option<User>, StoreError> {
         let users = self.users().clone_with_type::<RawDocumentBuf>();
         let found = self.read(users.find_one(filter).max_time(self.read_deadline)).await?;

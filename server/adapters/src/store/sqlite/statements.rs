@@ -32,6 +32,9 @@ statements! {
     ACCOUNT = "SELECT sessions_ended_through FROM users WHERE id = ?1";
     END_SESSIONS = "UPDATE users SET sessions_ended_through = max(coalesce(sessions_ended_through, 0), ?2) WHERE id = ?1";
     SET_PICTURE = concat!("UPDATE users SET picture = ?2, updated_at = ?3 WHERE id = ?1 RETURNING ", user!());
+    REPLACE_PASSWORD_HASH = "UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
+    OLDEST_PASSWORD_HASHES = "SELECT password_hash FROM users WHERE seq >= 0 ORDER BY seq LIMIT ?1";
+    NEWEST_PASSWORD_HASHES = "SELECT password_hash FROM users WHERE seq >= 0 ORDER BY seq DESC LIMIT ?1";
     SEQ_OF_USER = "SELECT seq FROM users WHERE id = ?1";
     PEOPLE = concat!(
         "SELECT ", user!(), " FROM users WHERE seq > ?1 AND id <> ?2 ORDER BY seq LIMIT ?3"

@@ -79,6 +79,29 @@ impl Users for SqliteStore {
         self.write(set).await
     }
 
+    async fn replace_password_hash(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
+        let (old, new) = (old.to_owned(), new.to_owned());
+        let replace = move |tx: &Transaction<'_>| {
+            Ok(tx.prepare_cached(sql::REPLACE_PASSWORD_HASH)?.execute(params![id.0.0, old, new])? > 0)
+        };
+        self.write(replace).await
+    }
+
+    async fn some_password_hashes(&self, len_max: usize) -> Result<Vec<String>, StoreError> {
+        self.read(move |tx| {
+            let newest_len = len_max / 2;
+            let of = |statement, len_max: usize| {
+                let mut statement = tx.prepare_cached(statement)?;
+                statement.query_map([limit(len_max)], |row| row.get(0))?.collect::<rusqlite::Result<_>>()
+            };
+            let mut hashes: Vec<String> = of(sql::OLDEST_PASSWORD_HASHES, len_max - newest_len)?;
+            let newest: Vec<String> = of(sql::NEWEST_PASSWORD_HASHES, newest_len)?;
+            hashes.extend(newest);
+            Ok(hashes)
+        })
+        .await
+    }
+
     async fn people_within(
         &self,
         except: UserId,

@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Extension, State},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -15,7 +15,7 @@ use super::{
     viewer::Viewer,
     wire::{Account, UserDocument},
 };
-use crate::gateway::{BaseUrl, Fields, Gateway, JsonBody};
+use crate::gateway::{BaseUrl, ClientAddress, Fields, Gateway, JsonBody};
 
 /// As browsers count a text's length, because the frontend checks it too.
 const PASSWORD_UTF16_MIN: usize = 6;
@@ -37,16 +37,18 @@ pub fn routes(gateway: &Gateway) -> Router {
 
 async fn sign_up(
     State(gateway): State<Gateway>,
+    Extension(from): Extension<ClientAddress>,
     BaseUrl(base_url): BaseUrl,
     body: JsonBody,
 ) -> Result<Response, Failure> {
     let account = new_account(&body.fields(ACCOUNT)?)?;
-    let signed_in = gateway.chat.sign_up(account).await.map_err(Failure::of_account)?;
+    let signed_in = gateway.sign_up(account, from).await.map_err(Failure::of_account)?;
     Ok(welcome(&gateway, StatusCode::CREATED, &signed_in, &base_url))
 }
 
 async fn log_in(
     State(gateway): State<Gateway>,
+    Extension(from): Extension<ClientAddress>,
     BaseUrl(base_url): BaseUrl,
     body: JsonBody,
 ) -> Result<Response, Failure> {
@@ -54,13 +56,17 @@ async fn log_in(
     let (Some(email), Some(password)) = (body.text("email"), body.text("password")) else {
         return Err(Failure::bad_request("Invalid credentials"));
     };
-    let signed_in = gateway.chat.log_in(email, password).await.map_err(Failure::of_account)?;
+    let signed_in = gateway.log_in(email, password, from).await.map_err(Failure::of_account)?;
     Ok(welcome(&gateway, StatusCode::OK, &signed_in, &base_url))
 }
 
 /// Needs no log-in, and always takes the cookie away.
-async fn log_out(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
-    let answer = match gateway.log_out(&headers).await {
+async fn log_out(
+    State(gateway): State<Gateway>,
+    Extension(from): Extension<ClientAddress>,
+    headers: HeaderMap,
+) -> Response {
+    let answer = match gateway.log_out(&headers, from).await {
         Ok(()) => Json(json!({ "message": "Logged out successfully" })).into_response(),
         Err(error) => Failure::of_account(error).into_response(),
     };

@@ -1,11 +1,14 @@
 //! Stories of the routes, on the local adapters.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
+use sockeye_core::{Bounds, limits::Throttle};
 
 use super::Direct;
 use crate::{
     gateway::contract::Contract,
-    testing::{BASE_URL, Browser, PNG, SIGN_INS_MAX, TestChat},
+    testing::{Answer, BASE_URL, Browser, PNG, SIGN_INS_MAX, SIGN_UPS_MAX, TestChat},
 };
 
 async fn signed_up(chat: &TestChat, name: &str) -> (Browser, String) {
@@ -105,6 +108,112 @@ async fn guessing_is_limited_and_logging_out_is_not() {
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(ann.get("/api/auth/check").await.status, 200);
     assert_eq!(ann.post("/api/auth/logout", json!({})).await.status, 200);
+}
+
+/// Three wrong passwords are free in a network, five of strangers.
+fn few_guesses() -> Bounds {
+    let bounds = Bounds::default();
+    Bounds {
+        guesses_from_network: Throttle { free_max: 3, ..bounds.guesses_from_network },
+        guesses_from_strangers: Throttle { free_max: 5, ..bounds.guesses_from_strangers },
+        ..bounds
+    }
+}
+
+/// From an address of its own, as if each log-in came from another machine.
+async fn log_in(chat: &TestChat, from: impl Into<IpAddr>, email: &str, password: &str) -> Answer {
+    let mut page = chat.browser_at(from.into());
+    page.post("/api/auth/login", json!({ "email": email, "password": password })).await
+}
+
+#[tokio::test]
+async fn wrong_passwords_slow_down_the_next_one_for_their_network() {
+    for email in ["ann@b.co", "nobody@b.co"] {
+        let guesses_from_strangers = Bounds::default().guesses_from_strangers;
+        let bounds = Bounds { guesses_from_strangers, ..few_guesses() };
+        let chat = TestChat::bounded(&Direct::new(), bounds).await;
+        signed_up(&chat, "ann").await;
+        for (n, typed) in [(1, email), (2, &email.to_uppercase()), (3, &format!(" {email} "))] {
+            assert_eq!(log_in(&chat, [192, 0, 2, n], typed, "wrong").await.status, 400, "{typed}");
+        }
+        for (wait_ms, retry_after) in [(1_000, "1"), (2_000, "2"), (4_000, "4")] {
+            let refused = log_in(&chat, [192, 0, 2, 9], email, "123456").await;
+            assert_eq!((refused.status, &refused.body["message"]), (429, &"Too many requests".into()));
+            assert_eq!(refused.headers["retry-after"], retry_after);
+            chat.clock.advance_ms(wait_ms);
+            assert_eq!(log_in(&chat, [192, 0, 2, 9], email, "wrong").await.status, 400, "after {wait_ms}");
+        }
+        assert_eq!(log_in(&chat, [192, 0, 3, 1], email, "wrong").await.status, 400, "another network");
+        assert_eq!(log_in(&chat, [192, 0, 2, 9], "bob@b.co", "wrong").await.status, 400, "another account");
+    }
+}
+
+#[tokio::test]
+async fn guessers_everywhere_do_not_keep_an_accounts_owner_out_at_home() {
+    let chat = TestChat::bounded(&Direct::new(), few_guesses()).await;
+    signed_up(&chat, "ann").await;
+    let home = [198, 51, 100, 7];
+    assert_eq!(log_in(&chat, home, "ann@b.co", "123456").await.status, 200);
+    let guess = async |network| log_in(&chat, [203, 0, network, 1], "ann@b.co", "wrong").await.status;
+    for network in 0..5 {
+        assert_eq!(guess(network).await, 400, "{network}");
+    }
+    assert_eq!(guess(9).await, 429, "all strangers together");
+    assert_eq!(
+        log_in(&chat, [198, 51, 100, 200], "ann@b.co", "123456").await.status,
+        200,
+        "a neighbour at home"
+    );
+    assert_eq!(guess(9).await, 429, "for strangers nothing has changed");
+    chat.clock.advance_ms(60_000);
+    assert_eq!(
+        log_in(&chat, [203, 0, 10, 1], "ann@b.co", "123456").await.status,
+        200,
+        "on a journey, in time"
+    );
+}
+
+#[tokio::test]
+async fn good_log_ins_are_never_too_many_for_an_account() {
+    let chat = TestChat::bounded(&Direct::new(), few_guesses()).await;
+    signed_up(&chat, "ann").await;
+    for n in 0..20 {
+        assert_eq!(log_in(&chat, [203, 0, n, n], "ann@b.co", "123456").await.status, 200);
+        assert_eq!(log_in(&chat, [192, 0, 2, n], "ann@b.co", "123456").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn ipv6_is_limited_by_its_64() {
+    let chat = TestChat::serving(&Direct::new()).await;
+    let guess = async |address: String| {
+        let address: IpAddr = address.parse().expect("an address");
+        chat.browser_at(address).post("/api/auth/login", json!({})).await.status
+    };
+    for n in 0..SIGN_INS_MAX {
+        assert_eq!(guess(format!("2001:db8:1:2::{n:x}")).await, 400);
+    }
+    assert_eq!(guess("2001:db8:1:2:ffff::1".to_owned()).await, 429);
+    assert_eq!(guess("2001:db8:1:3::1".to_owned()).await, 400);
+}
+
+#[tokio::test]
+async fn sign_ups_have_a_rule_of_their_own_and_a_switch() {
+    let chat = TestChat::serving(&Direct::new()).await;
+    let sign_up = async |chat: &TestChat, n: u32| {
+        let account = json!({ "fullName": "x", "email": format!("x{n}@b.co"), "password": "123456" });
+        chat.browser().post("/api/auth/signup", account).await
+    };
+    for n in 0..SIGN_UPS_MAX {
+        assert_eq!(sign_up(&chat, n).await.status, 201);
+    }
+    assert_eq!(sign_up(&chat, 99).await.status, 429);
+    assert_eq!(chat.browser().post("/api/auth/login", json!({})).await.status, 400, "log-ins go on");
+    let closed =
+        TestChat::bounded(&Direct::new(), Bounds { sign_up_is_open: false, ..Bounds::default() }).await;
+    let refused = sign_up(&closed, 0).await;
+    assert_eq!((refused.status, &refused.body["code"]), (403, &"sign_up_off".into()));
+    assert!(refused.body["message"].is_string());
 }
 
 #[tokio::test]

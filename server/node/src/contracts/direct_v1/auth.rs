@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Extension, State},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -16,7 +16,7 @@ use super::{
     viewer::Viewer,
     wire::{Account, UserAnswer, UserDocument},
 };
-use crate::gateway::{BaseUrl, Gateway, JsonBody};
+use crate::gateway::{BaseUrl, ClientAddress, Gateway, JsonBody};
 
 pub fn routes(gateway: &Gateway) -> Router {
     let sign_in = Router::new().route("/signup", post(sign_up)).route("/login", post(log_in));
@@ -31,29 +31,35 @@ pub fn routes(gateway: &Gateway) -> Router {
 
 async fn sign_up(
     State(gateway): State<Gateway>,
+    Extension(from): Extension<ClientAddress>,
     BaseUrl(base_url): BaseUrl,
     body: JsonBody,
 ) -> Result<Response, Failure> {
     let account = validation::new_account(&body.fields(validation::ACCOUNT)?).map_err(Failure::Validation)?;
-    let signed_in = gateway.chat.sign_up(account).await?;
+    let signed_in = gateway.sign_up(account, from).await?;
     let message = "User account created successfully";
     Ok(welcome(&gateway, StatusCode::CREATED, message, &signed_in, &base_url))
 }
 
 async fn log_in(
     State(gateway): State<Gateway>,
+    Extension(from): Extension<ClientAddress>,
     BaseUrl(base_url): BaseUrl,
     body: JsonBody,
 ) -> Result<Response, Failure> {
     let (email, password) =
         validation::credentials(&body.fields(validation::CREDENTIALS)?).map_err(Failure::Validation)?;
-    let signed_in = gateway.chat.log_in(&email, &password).await?;
+    let signed_in = gateway.log_in(&email, &password, from).await?;
     Ok(welcome(&gateway, StatusCode::OK, "User logged in successfully", &signed_in, &base_url))
 }
 
 /// Needs no log-in, and always takes the cookie away.
-async fn log_out(State(gateway): State<Gateway>, headers: HeaderMap) -> Response {
-    let answer = match gateway.log_out(&headers).await {
+async fn log_out(
+    State(gateway): State<Gateway>,
+    Extension(from): Extension<ClientAddress>,
+    headers: HeaderMap,
+) -> Response {
+    let answer = match gateway.log_out(&headers, from).await {
         Ok(()) => Json(json!({ "message": "User logged out successfully" })).into_response(),
         Err(error) => Failure::from(error).into_response(),
     };

@@ -1,6 +1,6 @@
 //! Rate limits per client address.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -9,12 +9,15 @@ use axum::{
     response::Response,
 };
 use sockeye_core::{
-    limits::{Decision, Rule},
+    limits::{Decision, Rule, client_of},
     ports::{Clock, Limiter},
 };
 
 use super::{origin::ClientAddress, reply};
-use crate::gateway::instruments::rate_limited;
+use crate::{
+    audit::{Act, Outcome, Subject, record},
+    gateway::instruments::rate_limited,
+};
 
 /// The rules for requests (`SOCKEYE_LIMIT_*`) and what counts them.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ pub struct AddressLimits {
     pub requests: Arc<Rule>,
     /// Log-in and sign-up, where guessing happens.
     pub sign_in: Arc<Rule>,
+    /// Sign-up alone, whose fields are as they should be.
+    pub sign_up: Arc<Rule>,
 }
 
 impl AddressLimits {
@@ -36,13 +41,19 @@ impl AddressLimits {
         self.around(router, self.sign_in.clone())
     }
 
+    /// Counts a sign-up.
+    pub async fn take_sign_up(&self, address: IpAddr) -> Decision {
+        self.take(&self.sign_up, ClientAddress(address)).await
+    }
+
     /// Counts a router's requests against a rule.
     pub fn around(&self, router: Router, rule: Arc<Rule>) -> Router {
         router.layer(from_fn_with_state((self.clone(), rule), count))
     }
 
     async fn take(&self, rule: &Rule, address: ClientAddress) -> Decision {
-        match self.limiter.take(rule, &address.0.to_string(), self.clock.now()).await {
+        let client = client_of(address.0).to_string();
+        match self.limiter.take(rule, &client, self.clock.now()).await {
             Ok(decision) => decision,
             Err(error) => {
                 // A limiter that is down must not take the chat down with it.
@@ -64,6 +75,8 @@ async fn count(
             Decision::Allowed => next.run(request).await,
             Decision::Refused { retry_after_ms } => {
                 rate_limited(rule.name).increment(1);
+                let subject = Subject { address: Some(address.0), ..Subject::default() };
+                record(Act::Limit, Outcome::Refused, rule.name, subject);
                 reply::too_many(retry_after_ms)
             }
         },

@@ -16,10 +16,11 @@ pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
 
 /// Refused by a rate limit (contract direct-v1, "Rate limits").
 pub fn too_many(retry_after_ms: u64) -> Response {
-    later(refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests"), retry_after_ms)
+    let response = refusal(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests");
+    retry_after(response, retry_after_ms)
 }
 
-fn later(mut response: Response, retry_after_ms: u64) -> Response {
+fn retry_after(mut response: Response, retry_after_ms: u64) -> Response {
     let seconds = retry_after_ms.div_ceil(1000);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
@@ -42,7 +43,7 @@ pub fn status_of(error: &ChatError) -> StatusCode {
         ChatError::NotFound { .. } => StatusCode::NOT_FOUND,
         ChatError::Conflict { .. } => StatusCode::CONFLICT,
         ChatError::TooMany { .. } | ChatError::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
-        ChatError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        ChatError::Busy { .. } | ChatError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -51,7 +52,11 @@ pub fn error(error: &ChatError) -> Response {
     match error {
         ChatError::TooMany { retry_after_ms } => too_many(*retry_after_ms),
         ChatError::Quota { code, message, retry_after_ms } => {
-            later(refusal(status_of(error), code, message), *retry_after_ms)
+            retry_after(refusal(status_of(error), code, message), *retry_after_ms)
+        }
+        ChatError::Busy { retry_after_ms } => {
+            let response = refusal(status_of(error), error.code(), &error.to_string());
+            retry_after(response, *retry_after_ms)
         }
         ChatError::Unavailable { .. } => {
             log_failure(error);
@@ -65,5 +70,22 @@ pub fn error(error: &ChatError) -> Response {
 pub fn log_failure(error: &ChatError) {
     if let ChatError::Unavailable { what, source } = error {
         tracing::error!(what, source = source.as_deref().map(tracing::field::display), "request failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_should_come_again_is_told_when() {
+        for (asked, status) in [
+            (ChatError::TooMany { retry_after_ms: 1_001 }, StatusCode::TOO_MANY_REQUESTS),
+            (ChatError::Busy { retry_after_ms: 1_001 }, StatusCode::SERVICE_UNAVAILABLE),
+        ] {
+            let response = error(&asked);
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[RETRY_AFTER], "2", "whole seconds, rounded up");
+        }
     }
 }

@@ -337,6 +337,7 @@ impl Registry {
         if address.is_unspecified() {
             return Some(AddressSlot(None));
         }
+        let address = counted(address);
         let mut addresses = locked(&self.addresses);
         let count = addresses.get(&address).copied().unwrap_or(0);
         if count >= max {
@@ -351,6 +352,14 @@ impl Registry {
         if locked(&self.sessions).remove(sid).is_some() {
             self.open.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// What stands for one client: of an IPv6 address the /64, which is the least that a subscriber is given.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (u128::MAX << 64)).into()),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
