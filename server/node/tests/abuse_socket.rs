@@ -438,3 +438,17 @@ async fn connect_payloads_of_any_shape_are_let_in_or_refused() {
     }
     server.still_serves().await;
 }
+
+#[tokio::test]
+async fn little_is_held_for_a_socket_that_is_not_proven() {
+    let server = Server::with(&[("SOCKEYE_PROOF_TIMEOUT_MS", "1h")]).await;
+    let ann = server.person("ann").await;
+    let event = |len: usize| format!("2[\"sendMessage\",\"{}\"]", "x".repeat(len));
+    for packets in [vec![event(66_000)], vec![event(30_000), event(30_000), event(30_000)]] {
+        let unproven = server.dial().claiming(&ann.id).over(Transport::Polling).connect().await;
+        let mut client = unproven.expect("it may still prove who it is");
+        packets.iter().for_each(|packet| client.send_packet(packet));
+        client.ended().await;
+    }
+    server.still_serves().await;
+}

@@ -33,8 +33,8 @@ use super::{
     session::{Session, Tether, locked},
 };
 
-/// Bytes of a CONNECT packet's payload.
-const AUTH_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a CONNECT packet's payload: an offset names each partition of the log.
+const AUTH_BYTES_MAX: usize = 64 * 1024;
 /// Attachments one event may have.
 const ATTACHMENTS_MAX: usize = 1000;
 /// Bytes the attachments of one event may have together, in units of `max_payload_bytes`.
