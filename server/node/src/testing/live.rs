@@ -212,10 +212,14 @@ impl Socket {
 
     /// Reads to its end; whether the server said DISCONNECT, so that the client does not come again by itself.
     pub async fn ended(&mut self) -> bool {
-        let mut told = false;
-        while let Some(packet) = self.next().await {
-            told |= packet == "41";
-        }
-        told
+        // Heartbeats and presence go on on one that lives.
+        let reading = async {
+            let mut told = false;
+            while let Some(packet) = self.next().await {
+                told |= packet == "41";
+            }
+            told
+        };
+        tokio::time::timeout(PATIENCE, reading).await.expect("it ends")
     }
 }
