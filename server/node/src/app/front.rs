@@ -1,10 +1,6 @@
 //! The ports that the process listens on.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -103,16 +99,9 @@ fn bounds(config: &Config) -> Bounds {
 /// Behind proxies all clients come from their addresses; a developer's load test comes from this machine.
 fn proxies(config: &Config) -> Exempt {
     let (behind_proxies, development) = (config.http.proxy_hops > 0, !config.production);
-    Arc::new(move |address| (behind_proxies && is_private(address)) || (development && address.is_loopback()))
-}
-
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        IpAddr::V6(address) => {
-            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
-        }
-    }
+    let networks = config.http.trusted_proxies.clone();
+    let is_proxy = move |address| networks.iter().any(|network| network.contains(&address));
+    Arc::new(move |address| (behind_proxies && is_proxy(address)) || (development && address.is_loopback()))
 }
 
 fn shown(bound: SocketAddr) -> String {
