@@ -1,6 +1,8 @@
 """Redis: `redis-server` on the PATH, else Debian's package unpacked into the cache, which needs no root."""
 import os
+import pathlib
 import re
+import shlex
 import shutil
 
 from cache import Problem, install_once, tool
@@ -36,8 +38,24 @@ def form(_instances):
 usable = answers
 
 
-def variables(_directory, instances):
-    return {"SOCKEYE_TEST_REDIS_URL": f"redis://127.0.0.1:{instances[0].port}"}
+def variables(directory, instances):
+    """Tests that stop a server of their own start it themselves: they are told with which command."""
+    return {
+        "SOCKEYE_TEST_REDIS_URL": f"redis://127.0.0.1:{instances[0].port}",
+        "SOCKEYE_TEST_REDIS_SERVER": os.environ.get("SOCKEYE_TEST_REDIS_SERVER") or command(directory),
+    }
+
+
+def command(directory):
+    """One file that can be started as it is: from the cache, the server needs its libraries beside it."""
+    argv, environment = binary()
+    if not environment:
+        return argv[0]
+    path = pathlib.Path(directory) / "redis-server"
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+    path.write_text(f'#!/bin/sh\n{exports}exec {shlex.join(argv)} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
 
 
 def binary():

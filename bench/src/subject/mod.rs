@@ -19,7 +19,7 @@ use server::{Ready, Server};
 const MIGRATED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the server needs to let one address make and connect thousands of users, and to show all they wrote.
-const SOCKEYE_ENV: [(&str, &str); 13] = [
+const SOCKEYE_ENV: [(&str, &str); 14] = [
     ("SOCKEYE_CONTRACT", "direct-v1"),
     ("NODE_ENV", "development"),
     // Whatever else is set: readiness and the count of stored messages are read where clients are served.
@@ -34,6 +34,7 @@ const SOCKEYE_ENV: [(&str, &str); 13] = [
     ("SOCKEYE_LIMIT_SOCKETS_PER_USER", "1000000"),
     ("SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS", "1000000"),
     ("SOCKEYE_HISTORY_LEN_MAX", "1000000"),
+    ("SOCKEYE_ANSWER_BYTES_MAX", "1000000000"),
 ];
 
 /// A running server of one process or several.

@@ -305,7 +305,13 @@ fn large_png(len: usize) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let (kind, small) = PNG.split_once(',').expect("a data URL");
     let mut bytes = STANDARD.decode(small).expect("base64");
-    bytes.resize(len, 0);
+    // What follows the end of a picture is not kept: its data itself is large.
+    let data = bytes.windows(4).position(|name| name == b"IDAT").expect("data") - 4;
+    let (data_len, frame_len) = (u32::try_from(len).expect("a length"), 12);
+    bytes.splice(data.., data_len.to_be_bytes());
+    bytes.extend(b"IDAT");
+    bytes.resize(data + frame_len + len, 0);
+    bytes.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
     format!("{kind},{}", STANDARD.encode(bytes))
 }
 

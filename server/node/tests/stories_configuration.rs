@@ -110,7 +110,7 @@ fn a_file_that_cannot_be_read_refuses_to_start_and_shows_nothing_of_itself() {
 fn values_that_are_wrong_are_named_and_not_shown() {
     let file = b"CLIENT_URL=postgres://u:hunter2@h\nREDIS_URL=redis://:hunter2/@h\nSERVER_PORT=hunter2\nSOCKEYE_S3_BUCKET=b
 SOCKEYE_S3_ENDPOINT=https://u:hunter2@s3.example.org\nSOCKEYE_PUBLIC_URL=https://u:hunter2@h\nMONGODB_URI=hunter2
-SOCKEYE_LOG=hunter2=hunter2\nSOCKEYE_HOST=hunter2\nSOCKEYE_PING_INTERVAL_MS=0\n";
+SOCKEYE_LOG=hunter2=hunter2\nSOCKEYE_HOST=hunter2:5000\nSOCKEYE_PING_INTERVAL_MS=0\n";
     for arguments in [&[][..], &[&b"doctor"[..]]] {
         let output = ended(file, arguments, &[]);
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));

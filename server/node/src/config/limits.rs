@@ -45,14 +45,14 @@ pub struct Limits {
     /// `SOCKEYE_IMAGE_PIXELS_MAX`: width times height of a picture, which costs whoever looks at it four bytes of memory
     /// each, up to 2^32. Default 50,000,000: phones' photos pass.
     pub image_pixels_max: u64,
-    /// `SOCKEYE_PICTURE_BYTES_PER_DAY`: bytes of pictures that one user may send or set within a day. Default 200,000,000;
+    /// `SOCKEYE_PICTURE_BYTES_PER_DAY`: bytes of pictures that one user may send or set within a day, below 4 TiB. Default 200,000,000;
     /// `off`: as many as they like.
     pub picture_bytes_per_day: u64,
     /// `SOCKEYE_EXTERNAL_PICTURES`: whether an account may be made with a picture on another server, which then sees the
     /// address of everybody who looks at the list of people (contract `direct-v1`). Default `on`, as the original has it;
     /// `off`: such accounts have no picture. Those that are there keep theirs.
     pub external_pictures: bool,
-    /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer, up to 100,000. Default 1000.
+    /// `SOCKEYE_HISTORY_LEN_MAX`: messages in one answer, up to 1,000,000. Default 1000.
     pub history_len_max: usize,
     /// `SOCKEYE_ANSWER_BYTES_MAX`: bytes of messages or people in one answer, which ends with the one that reaches it, up to
     /// 1 GiB. Default 4,000,000.
@@ -106,7 +106,7 @@ impl Limits {
                 parse_bytes_per_day,
             ),
             external_pictures: settings.switch("SOCKEYE_EXTERNAL_PICTURES", true),
-            history_len_max: settings.positive("SOCKEYE_HISTORY_LEN_MAX", 1_000, 100_000),
+            history_len_max: settings.positive("SOCKEYE_HISTORY_LEN_MAX", 1_000, 1_000_000),
             answer_bytes_max: settings.positive("SOCKEYE_ANSWER_BYTES_MAX", 4_000_000, 1 << 30),
             people_len_max: settings.positive("SOCKEYE_PEOPLE_LEN_MAX", 10_000, 1_000_000),
             recovery_len_max: settings.positive("SOCKEYE_RECOVERY_LEN_MAX", 1_000, 1_000_000),
@@ -119,11 +119,14 @@ impl Limits {
     }
 }
 
+/// Counters hold KiB in 32 bits.
+const BYTES_PER_DAY_MAX: u64 = 1 << 42;
+
 fn parse_bytes_per_day(text: &str) -> Result<u64, String> {
     match text.parse() {
         _ if text == "off" => Ok(u64::MAX),
-        Ok(bytes @ 1..) => Ok(bytes),
-        _ => Err("is a number of bytes such as 200000000, or off".into()),
+        Ok(bytes @ 1..BYTES_PER_DAY_MAX) => Ok(bytes),
+        _ => Err(format!("is a number of bytes below {BYTES_PER_DAY_MAX}, such as 200000000, or off")),
     }
 }
 
