@@ -26,6 +26,8 @@ use crate::gateway::{
 
 /// Bytes of a body where no picture goes, inflated.
 const PLAIN_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of bodies that may be held at once beside those above: log-ins and texts have room whatever pictures are under way.
+const PLAIN_ROOM_BYTES: usize = 16 * 1024 * 1024;
 /// After this many seconds a client that was refused for lack of room may try again.
 const BUSY_FOR_S: u64 = 2;
 
@@ -34,15 +36,24 @@ const BUSY_FOR_S: u64 = 2;
 pub struct Bodies {
     /// Bytes of a body with a picture, inflated.
     picture_bytes_max: usize,
-    /// A permit for each byte that may be held at once, of all requests.
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
+}
+
+/// A permit for each byte that may be held at once, of all requests.
+#[derive(Debug)]
+struct Room {
+    /// For what fits where no picture goes.
+    plain: Arc<Semaphore>,
+    /// For what is larger.
+    large: Arc<Semaphore>,
 }
 
 impl Bodies {
     /// `bytes_max`: of all requests together; at least one body with a picture fits.
     pub fn new(picture_bytes_max: usize, bytes_max: usize) -> Self {
         let bytes_max = bytes_max.max(picture_bytes_max).min(Semaphore::MAX_PERMITS);
-        Self { picture_bytes_max, room: Arc::new(Semaphore::new(bytes_max)) }
+        let [plain, large] = [PLAIN_ROOM_BYTES, bytes_max].map(|bytes| Arc::new(Semaphore::new(bytes)));
+        Self { picture_bytes_max, room: Arc::new(Room { plain, large }) }
     }
 
     /// Lets a route's bodies be as large as one with a picture. Others hold 16 KiB.
@@ -68,7 +79,7 @@ async fn raise(State(bytes_max): State<BytesMax>, mut request: Request, next: Ne
 pub struct JsonBody {
     json: String,
     /// Given back when the body is.
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Vec<OwnedSemaphorePermit>,
 }
 
 impl JsonBody {
@@ -136,7 +147,7 @@ impl FromRequest<Gateway> for JsonBody {
     async fn from_request(request: Request, gateway: &Gateway) -> Result<Self, Unreadable> {
         let bytes_max = request.extensions().get::<BytesMax>().map_or(PLAIN_BYTES_MAX, |max| max.0);
         let (parts, body) = request.into_parts();
-        let mut reading = Reading { body, taken: Vec::new(), room: None };
+        let mut reading = Reading { body, taken: Vec::new(), room: Vec::new() };
         let announced = reading.body.size_hint().lower();
         if usize::try_from(announced).map_or(true, |announced| announced > bytes_max) {
             return Err(Unreadable::TooLarge);
@@ -181,7 +192,8 @@ fn takes(headers: &HeaderMap) -> Result<(), Unreadable> {
 struct Reading {
     body: Body,
     taken: Vec<u8>,
-    room: Option<OwnedSemaphorePermit>,
+    /// One of either kind at most.
+    room: Vec<OwnedSemaphorePermit>,
 }
 
 impl Reading {
@@ -205,15 +217,17 @@ impl Reading {
     }
 
     /// Not waited for: whoever waits holds what has come already.
-    fn take(&mut self, part: &[u8], bytes_max: usize, room: &Arc<Semaphore>) -> Result<(), Unreadable> {
+    fn take(&mut self, part: &[u8], bytes_max: usize, room: &Room) -> Result<(), Unreadable> {
         if part.len() > bytes_max - self.taken.len() {
             return Err(Unreadable::TooLarge);
         }
         let permits = u32::try_from(part.len()).map_err(|_| Unreadable::TooLarge)?;
+        let is_plain = self.taken.len() + part.len() <= PLAIN_BYTES_MAX;
+        let room = if is_plain { &room.plain } else { &room.large };
         let more = room.clone().try_acquire_many_owned(permits).map_err(|_| Unreadable::Busy)?;
-        match &mut self.room {
+        match self.room.iter_mut().find(|held| Arc::ptr_eq(held.semaphore(), room)) {
             Some(held) => held.merge(more),
-            None => self.room = Some(more),
+            None => self.room.push(more),
         }
         self.taken.extend_from_slice(part);
         Ok(())
