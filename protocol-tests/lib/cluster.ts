@@ -54,7 +54,9 @@ export async function prepareCluster(plan: ClusterPlan): Promise<Cluster> {
       MONGODB_URI: plan.mongoUri(role),
       SOCKEYE_NODE_NAME: `${plan.id}-${name}`,
       SOCKEYE_DATA_DIR: data,
-      ...(role === "work" ? { SOCKEYE_OPS_PORT: String(port) } : { SERVER_PORT: String(port) }),
+      ...(role === "work"
+        ? { SOCKEYE_OPS_PORT: String(port) }
+        : { SERVER_PORT: String(port), SOCKEYE_OPS_PORT: "0" }),
       ...own,
     };
     const { binary, dir, show = false } = plan;

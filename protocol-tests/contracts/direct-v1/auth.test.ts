@@ -7,7 +7,7 @@ import { type Browser, call, newBrowser } from "../lib/browser-http.ts";
 import { dataUrl } from "../lib/images.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { directV1 as kit, newAccount } from "../lib/kit.ts";
-import { PAGE_ORIGIN, startServer } from "../lib/server.ts";
+import { IN_PRODUCTION, startServer } from "../lib/server.ts";
 import { assertError, assertNoPassword, assertUser } from "../lib/shapes.ts";
 import { errorsSuite } from "../suites/errors.ts";
 
@@ -243,7 +243,7 @@ test("users: everybody else", async () => {
 });
 
 test("the cookie is Secure in production", async () => {
-  const production = await startServer("direct-v1", { NODE_ENV: "production", CORS_ORIGINS: PAGE_ORIGIN });
+  const production = await startServer("direct-v1", IN_PRODUCTION);
   try {
     const browser = newBrowser(production.entrances());
     const answer = await call(browser, "POST", "/v1/auth/signup", form("secure@example.com"));

@@ -6,7 +6,7 @@ import { type Browser, call, newBrowser } from "../lib/browser-http.ts";
 import { dataUrl } from "../lib/images.ts";
 import { claimsOf, signToken, tokenFor } from "../lib/jwt.ts";
 import { direct as kit, newAccount } from "../lib/kit.ts";
-import { PAGE_ORIGIN, startServer } from "../lib/server.ts";
+import { IN_PRODUCTION, startServer } from "../lib/server.ts";
 import { assertError, assertNoPassword, assertUser } from "../lib/shapes.ts";
 import { errorsSuite } from "../suites/errors.ts";
 
@@ -187,7 +187,7 @@ test("users: everybody else, as documents", async () => {
 });
 
 test("the cookie is Secure unless NODE_ENV is development", async () => {
-  const production = await startServer("direct", { NODE_ENV: "production", CORS_ORIGINS: PAGE_ORIGIN });
+  const production = await startServer("direct", IN_PRODUCTION);
   try {
     const browser = newBrowser(production.entrances());
     const answer = await call(browser, "POST", "/auth/signup", form("secure@example.com"));

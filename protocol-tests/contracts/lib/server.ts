@@ -38,6 +38,13 @@ const COMMON: Record<string, string> = {
   SOCKEYE_LIMIT_CONNECTIONS_PER_ADDRESS: "100000",
 };
 
+/** What a server that faces the internet is told, but for its readiness, which these tests read where clients are served. */
+export const IN_PRODUCTION: Record<string, string> = {
+  NODE_ENV: "production",
+  CORS_ORIGINS: PAGE_ORIGIN,
+  SOCKEYE_METRICS_PUBLIC: "on",
+};
+
 export interface Server {
   readonly contract: Contract;
   /** Of the first gateway: `http://127.0.0.1:<port>`, no slash at the end. */
@@ -154,7 +161,7 @@ async function embedded(dir: string, env: Record<string, string>): Promise<Parts
     name: "server",
     binary: binary(),
     args: [],
-    env: { SOCKEYE_DATA_DIR: join(dir, "data"), SERVER_PORT: String(port), ...env },
+    env: { SOCKEYE_DATA_DIR: join(dir, "data"), SERVER_PORT: String(port), SOCKEYE_OPS_PORT: "0", ...env },
     port,
     logDir: dir,
     show: LOG_SHOWN,

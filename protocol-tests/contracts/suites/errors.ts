@@ -30,7 +30,7 @@ export function errorsSuite(kit: Kit, server: Server): void {
 
   test("a JSON body that is no object is a clear 400", async () => {
     const ann = await newAccount(server, kit, "Ann");
-    for (const body of ["[]", "null", "5", '"text"', "[".repeat(20_000)]) {
+    for (const body of ["[]", "null", "5", '"text"', "[".repeat(10_000)]) {
       const json = { "Content-Type": "application/json" };
       assertError(await call(ann, "POST", kit.path.login, body, json), 400);
       assertError(await call(ann, "PUT", kit.path.profile, body, json), 400);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Person, Server, Transport, embedded_only, eventually, soon};
+use common::{Person, Server, Shape, Transport, embedded_only, eventually, soon};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -214,14 +214,18 @@ fn audited(server: &Server, act: &str) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn every_decision_about_who_may_do_what_is_on_record_without_secrets() {
-    let server = Server::with(&[
-        ("SOCKEYE_LOG", "warn,sockeye::audit=info"),
-        ("SOCKEYE_LIMIT_SIGN_UP", "1/1h"),
-        ("SOCKEYE_LIMIT_GUESSES", "2/1h/1h"),
-        ("SOCKEYE_LIMIT_EVENTS", "2/1h"),
-        ("SOCKEYE_LIMIT_SOCKETS_PER_USER", "1"),
-    ])
-    .await;
+    // The counts per gateway and the order of the lines are those of one process.
+    let mut server = Server::shaped(
+        Shape::Embedded,
+        &[
+            ("SOCKEYE_LOG", "warn,sockeye::audit=info"),
+            ("SOCKEYE_LIMIT_SIGN_UP", "1/1h"),
+            ("SOCKEYE_LIMIT_GUESSES", "2/1h/1h"),
+            ("SOCKEYE_LIMIT_EVENTS", "2/1h"),
+            ("SOCKEYE_LIMIT_SOCKETS_PER_USER", "1"),
+        ],
+    );
+    server.run().await;
     let ann = server.person("ann").await;
     let nobody = Person::nobody(&server);
     let another = json!({ "full_name": "x", "email": "bob@example.org", "password": "another password" });

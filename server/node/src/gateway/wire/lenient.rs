@@ -34,11 +34,15 @@ pub(crate) fn parse_list(text: &str) -> Option<(Vec<Value>, Option<Malformed>)> 
     Some((list.collect(), malformed))
 }
 
-/// Parses an object; what cannot be held, or is a list or an object itself, becomes `null`. `None`: not an object.
+/// Bytes of an object whose lists and objects are built: they cost a hundred times their bytes.
+const DEEP_BYTES_MAX: usize = 4 * 1024;
+
+/// Parses an object; what cannot be held becomes `null`, and so do lists and objects in a large one. `None`: not an object.
 pub(crate) fn parse_flat(text: &str) -> Option<Map<String, Value>> {
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+    let is_large = text.len() > DEEP_BYTES_MAX;
     let flat = |json: &str| match json.as_bytes().first() {
-        Some(b'[' | b'{') => Value::Null,
+        Some(b'[' | b'{') if is_large => Value::Null,
         _ => parse(json).unwrap_or_default(),
     };
     Some(fields.into_iter().map(|(key, value)| (key, flat(value.get()))).collect())
@@ -135,10 +139,17 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_object_has_nothing_nested() {
-        let flat = parse_flat(r#"{"token":"a\ud83d","n":1,"deep":[[1]],"o":{"a":1},"far":1e999,"no":null}"#);
+    fn a_large_object_has_nothing_nested() {
+        let small = r#"{"token":"a\ud83d","n":1,"deep":[[1]],"o":{"a":1},"far":1e999,"no":null"#;
+        let flat = parse_flat(&format!("{small}}}"));
         let expected =
-            json!({ "token": "a\u{fffd}", "n": 1, "deep": null, "o": null, "far": null, "no": null });
+            json!({ "token": "a\u{fffd}", "n": 1, "deep": [[1]], "o": { "a": 1 }, "far": null, "no": null });
+        assert_eq!(flat.map(Value::Object), Some(expected));
+        let large = "x".repeat(DEEP_BYTES_MAX);
+        let flat = parse_flat(&format!("{small},\"large\":\"{large}\"}}"));
+        let expected = json!({
+            "token": "a\u{fffd}", "n": 1, "deep": null, "o": null, "far": null, "no": null, "large": large
+        });
         assert_eq!(flat.map(Value::Object), Some(expected));
         for other in ["[]", "1", "\"x\"", "null", "{", "{}x", ""] {
             assert_eq!(parse_flat(other), None, "{other}");
