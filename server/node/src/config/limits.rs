@@ -40,7 +40,7 @@ pub struct Limits {
     /// `SOCKEYE_MEDIA_MAX_BYTES`: bytes of a picture, up to 64 MiB. Default 5,000,000; JSON bodies with one may be half as large again, and 10 MB in any case; others 16 KiB.
     pub media_bytes_max: usize,
     /// `SOCKEYE_BODIES_BYTES_MAX`: bytes of request bodies under way at once, of all clients, up to 64 GiB; beyond, 503. Default
-    /// 67,108,864 (64 MiB); one picture fits in any case.
+    /// 67,108,864 (64 MiB); one picture fits in any case, and those up to 16 KiB have 16 MiB of their own.
     pub bodies_bytes_max: usize,
     /// `SOCKEYE_IMAGE_PIXELS_MAX`: width times height of a picture, which costs whoever looks at it four bytes of memory
     /// each, up to 2^32. Default 50,000,000: phones' photos pass.

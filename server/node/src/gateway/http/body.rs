@@ -238,3 +238,28 @@ impl Reading {
         Ok(JsonBody { json, _room: self.room })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_fills_the_room_for_pictures_holds_up_no_log_in() {
+        let [plain, large] = [20_000, 100_000].map(|bytes| Arc::new(Semaphore::new(bytes)));
+        let room = Room { plain, large };
+        let reading = || Reading { body: Body::empty(), taken: Vec::new(), room: Vec::new() };
+        let mut picture = reading();
+        picture.take(&[0; 100_000], 200_000, &room).expect("room");
+        let busy = reading().take(&[0; PLAIN_BYTES_MAX + 1], 200_000, &room);
+        assert_eq!(busy, Err(Unreadable::Busy));
+        let mut log_in = reading();
+        log_in.take(&[0; PLAIN_BYTES_MAX], 200_000, &room).expect("room of its own");
+        assert_eq!(
+            reading().take(&[0; 5_000], 200_000, &room),
+            Err(Unreadable::Busy),
+            "that has an end, too"
+        );
+        drop((picture, log_in));
+        assert_eq!((room.plain.available_permits(), room.large.available_permits()), (20_000, 100_000));
+    }
+}
